@@ -1,0 +1,282 @@
+"""活性化関数: φ と φ′ を並べて書いた表です。
+
+活性化関数は重み付きの和 z を出力 h = φ(z) に変えます。逆伝播では φ′(z) が各層で 1 回ずつ掛かるので、
+φ′ の大きさが勾配消失の出発点になります。ここでは関数と導関数を必ず隣り合わせに置き、どちらも z の
+関数として書きます。出力 y から ``y * (1 - y)`` と求めると、``1 - y`` の桁落ちで裾の値が 0 になるからです。
+
+式に現れる ``e = exp(-|z|)`` は 0 以上 1 以下です。この形なら、どれほど大きな z でも桁あふれしません。
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, repr=False)
+class Activation:
+    """活性化関数 φ とその導関数 φ′ の組を表します。
+
+    Parameters
+    ----------
+    name : str
+        表示に使う名前。
+    f, df : callable
+        φ と φ′。浮動小数の配列 ``(...)`` を受け取り、同じ形と型の新しい配列を返します。
+    kinks : tuple of float
+        φ か φ′ が滑らかでない点。数値微分による検査と、期待値の数値積分が使います。
+
+    Raises
+    ------
+    TypeError
+        実数でない入力を渡したとき。
+
+    Examples
+    --------
+    >>> sigmoid.derivative([0.0, 40.0])
+    array([2.50000000e-01, 4.24835426e-18])
+    >>> relu
+    relu
+    """
+
+    name: str
+    f: Callable[[Array], Array]
+    df: Callable[[Array], Array]
+    kinks: tuple[float, ...] = ()
+
+    def __call__(self, z: ArrayLike) -> Array:
+        """φ(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
+        return self.f(_as_float(z))
+
+    def derivative(self, z: ArrayLike) -> Array:
+        """φ′(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
+        return self.df(_as_float(z))
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _as_float(z: ArrayLike) -> Array:
+    try:
+        array = np.asarray(z)
+    except ValueError as error:
+        raise TypeError(
+            f"z には長さの揃った実数の配列を渡してください。受け取った値: {z!r}"
+        ) from error
+    if array.dtype.char in "efd":
+        return array
+    if array.dtype.kind in "iub":
+        return array.astype(np.float64)
+    raise TypeError(
+        "z には実数 (float16, float32, float64, 整数) の配列を渡してください。"
+        f"受け取った型: {array.dtype}"
+    )
+
+
+# --- 折れ線の仲間。z = 0 での傾きは「左側の値」と約束します (ReLU なら 0)。NaN は NaN のまま返します。
+
+
+def _constant(z: Array, value: float) -> Array:
+    return np.where(np.isnan(z), z, value)
+
+
+def _step(z: Array) -> Array:
+    return np.heaviside(z, 0.0)
+
+
+def _d_step(z: Array) -> Array:
+    return _constant(z, 0.0)
+
+
+def _identity(z: Array) -> Array:
+    return +z
+
+
+def _d_identity(z: Array) -> Array:
+    return _constant(z, 1.0)
+
+
+def _relu(z: Array) -> Array:
+    return np.maximum(z, 0.0)
+
+
+def _d_relu(z: Array) -> Array:
+    return np.heaviside(z, 0.0)
+
+
+def _leaky_relu(z: Array, slope: float) -> Array:
+    return np.maximum(z, slope * z)
+
+
+def _d_leaky_relu(z: Array, slope: float) -> Array:
+    return np.maximum(np.heaviside(z, 0.0), slope)
+
+
+def _elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
+    return scale * np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0)))
+
+
+def _d_elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
+    return scale * np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0.0)))
+
+
+# --- S 字型の仲間。
+
+
+def _sigmoid(z: Array) -> Array:
+    e = np.exp(-np.abs(z))
+    return np.where(z < 0, e, 1.0) / (1 + e)
+
+
+def _d_sigmoid(z: Array) -> Array:
+    e = np.exp(-np.abs(z))
+    return e / (1 + e) ** 2
+
+
+def _tanh(z: Array) -> Array:
+    return np.tanh(z)
+
+
+def _d_tanh(z: Array) -> Array:
+    e = np.exp(-np.abs(z))
+    return (2 * e / (1 + e * e)) ** 2
+
+
+# --- 滑らかな ReLU の仲間。±∞ では ∞·0 が現れるので、値がもう変わらない範囲まで z を切り詰めます。
+
+
+def _softplus(z: Array) -> Array:
+    return np.logaddexp(0.0, z)
+
+
+_d_softplus = _sigmoid
+
+
+def _normal_cdf(z: Array) -> Array:
+    from scipy.special import erfc
+
+    return (erfc(z * -math.sqrt(0.5)) / 2).astype(z.dtype, copy=False)
+
+
+def _gelu(z: Array) -> Array:
+    z = np.maximum(z, -40.0)
+    return z * _normal_cdf(z)
+
+
+def _d_gelu(z: Array) -> Array:
+    z = np.clip(z, -40.0, 40.0)
+    return _normal_cdf(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+def _silu(z: Array) -> Array:
+    return np.maximum(z, -1000.0) * _sigmoid(z)
+
+
+def _d_silu(z: Array) -> Array:
+    z = np.clip(z, -1000.0, 1000.0)
+    e = np.exp(-np.abs(z))
+    return (np.where(z < 0, e, 1.0) + z * e / (1 + e)) / (1 + e)
+
+
+def _mish(z: Array) -> Array:
+    e = np.exp(-np.abs(z))
+    n = np.where(z < 0, e * (e + 2), 1 + 2 * e)  # tanh(softplus(z)) = n / d
+    d = n + 2 * np.where(z < 0, 1.0, e * e)
+    return np.maximum(z, -1000.0) * (n / d)
+
+
+def _d_mish(z: Array) -> Array:
+    z = np.clip(z, -1000.0, 1000.0)
+    e = np.exp(-np.abs(z))
+    n = np.where(z < 0, e * (e + 2), 1 + 2 * e)
+    d = n + 2 * np.where(z < 0, 1.0, e * e)
+    return (n + 4 * z * np.where(z < 0, e, e * e) * (1 + e) / d) / d
+
+
+step = Activation("step", _step, _d_step, kinks=(0.0,))
+identity = Activation("identity", _identity, _d_identity)
+sigmoid = Activation("sigmoid", _sigmoid, _d_sigmoid)
+tanh = Activation("tanh", _tanh, _d_tanh)
+relu = Activation("relu", _relu, _d_relu, kinks=(0.0,))
+softplus = Activation("softplus", _softplus, _d_softplus)
+selu = Activation(
+    "selu",
+    partial(_elu, alpha=1.6732632423543772, scale=1.0507009873554805),
+    partial(_d_elu, alpha=1.6732632423543772, scale=1.0507009873554805),
+    kinks=(0.0,),
+)
+gelu = Activation("gelu", _gelu, _d_gelu)
+silu = Activation("silu", _silu, _d_silu)
+mish = Activation("mish", _mish, _d_mish)
+
+
+def leaky_relu(slope: float = 0.01) -> Activation:
+    """負の側に傾き ``slope`` を残した ReLU、φ(z) = max(z, slope·z) を作ります。
+
+    Parameters
+    ----------
+    slope : float
+        負の側の傾き。0 以上 1 以下で、0 なら :data:`relu` を返します。
+
+    Raises
+    ------
+    TypeError, ValueError
+        ``slope`` が実数でないか、範囲の外にあるとき。
+
+    Examples
+    --------
+    >>> leaky_relu(0.1)([-2.0, 3.0])
+    array([-0.2,  3. ])
+    """
+    slope = _number("slope", slope, high=1.0)
+    if slope == 0:
+        return relu
+    return Activation(
+        f"leaky_relu({slope})",
+        partial(_leaky_relu, slope=slope),
+        partial(_d_leaky_relu, slope=slope),
+        kinks=(0.0,),
+    )
+
+
+def elu(alpha: float = 1.0) -> Activation:
+    """負の側が -alpha に近づく ELU、φ(z) = z (z > 0), alpha·(exp(z) - 1) (z ≤ 0) を作ります。
+
+    Parameters
+    ----------
+    alpha : float
+        負の側の漸近値の大きさ。0 以上の有限な値。
+
+    Raises
+    ------
+    TypeError, ValueError
+        ``alpha`` が実数でないか、範囲の外にあるとき。
+
+    Examples
+    --------
+    >>> elu()([-1000.0, 2.0])
+    array([-1.,  2.])
+    """
+    alpha = _number("alpha", alpha, high=math.inf)
+    return Activation(
+        f"elu({alpha})", partial(_elu, alpha=alpha), partial(_d_elu, alpha=alpha), kinks=(0.0,)
+    )
+
+
+def _number(name: str, value: float, high: float) -> float:
+    expected = "0 以上の有限な実数" if math.isinf(high) else f"0 以上 {high:g} 以下の実数"
+    message = f"{name} には{expected}を渡してください。受け取った値: {value!r}"
+    if not isinstance(value, numbers.Real):
+        raise TypeError(message)
+    if not (0 <= value <= high and math.isfinite(value)):
+        raise ValueError(message)
+    return float(value)
