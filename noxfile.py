@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"  # uv sync が毎回 uv.lock のとおりに揃えるので、使い回してよい
+nox.options.sessions = ["lint", "docs", "tests"]
+
+BUILD = Path("docs/_build")
+ENVIRONMENT = {
+    "PYTHONPATH": None,  # 外の環境を混ぜない
+    "PYTHONHOME": None,
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": None,
+    "UV_COMPILE_BYTECODE": "1",  # 先に済ませておくと、ノートブックの起動が数秒早い
+    "OMP_NUM_THREADS": "1",  # 並列は 1 段上で行うので、BLAS のスレッドと奪い合わせない
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+def sync(session: nox.Session, *groups: str, inexact: bool = False) -> None:
+    """uv.lock に書かれた版を、session の環境に入れる。"""
+    session.env.update(ENVIRONMENT, UV_PROJECT_ENVIRONMENT=session.virtualenv.location)
+    options = ["--locked", "--quiet", "--no-default-groups", *(f"--group={g}" for g in groups)]
+    if inexact:
+        options.append("--inexact")
+    session.run_install("uv", "sync", *options, f"--python={session.virtualenv.location}")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """本を HTML に組む。警告も、セルの失敗も、標準エラー出力も失敗とする。"""
+    sync(session, "docs")
+    strict = ["-n", "-W", "--keep-going", "-E", "-j", "auto"]
+    session.run("sphinx-build", *strict, "-b", "html", *session.posargs, "docs", f"{BUILD}/html")
+    session.log(f"ブラウザーで開いてください: {(BUILD / 'html/index.html').resolve()}")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """すべての試験を走らせる。パッケージの doctest も含む。"""
+    # PyTorch は答え合わせの相手であり、vgbook は使わない。uv.lock に書くと、どの計算機でも
+    # GPU 用の数 GB のファイルを取りに行くことになるので、ここだけ pip に任せる。pip は、手元に
+    # 用意した CPU 用のファイルや配布元が設定してあれば、それを使う。PyTorch が頼る小さな
+    # パッケージの版は uv.lock が決めている。--inexact は、次の sync で PyTorch を消さないため。
+    sync(session, "test", "docs", inexact=True)
+    session.run_install("python", "-m", "pip", "install", "--quiet", "torch==2.13.0")
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+def doctest(session: nox.Session) -> None:
+    """パッケージの docstring の例だけを走らせる。"""
+    sync(session, "test")
+    session.run("pytest", "vgbook", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """書式、よくある間違い、型を調べる。"""
+    sync(session, "lint", "nox")
+    session.run("ruff", "format", "--check")
+    session.run("ruff", "check")
+    session.run("mypy")
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """本を組みながら読む。docs/ か vgbook/ を保存すると、ページが新しくなる。"""
+    sync(session, "docs")
+    watch = ["--watch", "vgbook", "--ignore", "**/_build/**", "--ignore", "**/_ipython/**"]
+    session.run("sphinx-autobuild", *watch, *session.posargs, "docs", f"{BUILD}/serve")
+
+
+@nox.session
+def linkcheck(session: nox.Session) -> None:
+    """本の外へのリンクが生きているか調べる。"""
+    sync(session, "docs")
+    session.run("sphinx-build", "-j", "auto", "-b", "linkcheck", "docs", f"{BUILD}/linkcheck")
