@@ -4,7 +4,8 @@
 φ′ の大きさが勾配消失の出発点になります。ここでは関数と導関数を必ず隣り合わせに置き、どちらも z の
 関数として書きます。出力 y から ``y * (1 - y)`` と求めると、``1 - y`` の桁落ちで裾の値が 0 になるからです。
 
-式に現れる ``e = exp(-|z|)`` は 0 以上 1 以下です。この形なら、どれほど大きな z でも桁あふれしません。
+指数関数は ``exp(-|z|)`` のように、必ず 0 以下の数に対して使います。この形なら、どれほど大きな z でも
+桁あふれしません。
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _constant(z: Array, value: float) -> Array:
 
 
 def _step(z: Array) -> Array:
-    return np.heaviside(z, 0.0)
+    return np.maximum(np.sign(z), 0.0)
 
 
 def _d_step(z: Array) -> Array:
@@ -98,7 +99,7 @@ def _d_step(z: Array) -> Array:
 
 
 def _identity(z: Array) -> Array:
-    return +z
+    return +z  # 写しを返します
 
 
 def _d_identity(z: Array) -> Array:
@@ -110,7 +111,7 @@ def _relu(z: Array) -> Array:
 
 
 def _d_relu(z: Array) -> Array:
-    return np.heaviside(z, 0.0)
+    return np.maximum(np.sign(z), 0.0)
 
 
 def _leaky_relu(z: Array, slope: float) -> Array:
@@ -118,7 +119,7 @@ def _leaky_relu(z: Array, slope: float) -> Array:
 
 
 def _d_leaky_relu(z: Array, slope: float) -> Array:
-    return np.maximum(np.heaviside(z, 0.0), slope)
+    return np.maximum(np.sign(z), slope)
 
 
 def _elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
@@ -129,12 +130,16 @@ def _d_elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
     return scale * np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0.0)))
 
 
-# --- S 字型の仲間。
+# --- S 字型の仲間。p / m = exp(z) で、大きい方がいつも 1 なので、どちらも桁あふれしません。
+
+
+def _exponentials(z: Array) -> tuple[Array, Array]:
+    return np.exp(np.minimum(z, 0.0)), np.exp(-np.maximum(z, 0.0))
 
 
 def _sigmoid(z: Array) -> Array:
-    e = np.exp(-np.abs(z))
-    return np.where(z < 0, e, 1.0) / (1 + e)
+    p, m = _exponentials(z)
+    return p / (p + m)
 
 
 def _d_sigmoid(z: Array) -> Array:
@@ -155,10 +160,35 @@ def _d_tanh(z: Array) -> Array:
 
 
 def _softplus(z: Array) -> Array:
-    return np.logaddexp(0.0, z)
+    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
 
-_d_softplus = _sigmoid
+def _d_softplus(z: Array) -> Array:
+    return _sigmoid(z)
+
+
+def _silu(z: Array) -> Array:
+    return np.maximum(z, -1000.0) * _sigmoid(z)
+
+
+def _d_silu(z: Array) -> Array:
+    z = np.clip(z, -1000.0, 1000.0)
+    p, m = _exponentials(z)
+    return p / (p + m) * (1 + z * m / (p + m))
+
+
+def _mish(z: Array) -> Array:
+    p, m = _exponentials(z)
+    n = p * (p + 2 * m)  # tanh(softplus(z)) = n / (n + 2m²)
+    return np.maximum(z, -1000.0) * (n / (n + 2 * m * m))
+
+
+def _d_mish(z: Array) -> Array:
+    z = np.clip(z, -1000.0, 1000.0)
+    p, m = _exponentials(z)
+    n = p * (p + 2 * m)
+    d = n + 2 * m * m
+    return (n + 4 * z * p * (p + m) * m * m / d) / d
 
 
 def _normal_cdf(z: Array) -> Array:
@@ -175,31 +205,6 @@ def _gelu(z: Array) -> Array:
 def _d_gelu(z: Array) -> Array:
     z = np.clip(z, -40.0, 40.0)
     return _normal_cdf(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-
-
-def _silu(z: Array) -> Array:
-    return np.maximum(z, -1000.0) * _sigmoid(z)
-
-
-def _d_silu(z: Array) -> Array:
-    z = np.clip(z, -1000.0, 1000.0)
-    e = np.exp(-np.abs(z))
-    return (np.where(z < 0, e, 1.0) + z * e / (1 + e)) / (1 + e)
-
-
-def _mish(z: Array) -> Array:
-    e = np.exp(-np.abs(z))
-    n = np.where(z < 0, e * (e + 2), 1 + 2 * e)  # tanh(softplus(z)) = n / d
-    d = n + 2 * np.where(z < 0, 1.0, e * e)
-    return np.maximum(z, -1000.0) * (n / d)
-
-
-def _d_mish(z: Array) -> Array:
-    z = np.clip(z, -1000.0, 1000.0)
-    e = np.exp(-np.abs(z))
-    n = np.where(z < 0, e * (e + 2), 1 + 2 * e)
-    d = n + 2 * np.where(z < 0, 1.0, e * e)
-    return (n + 4 * z * np.where(z < 0, e, e * e) * (1 + e) / d) / d
 
 
 step = Activation("step", _step, _d_step, kinks=(0.0,))
