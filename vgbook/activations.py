@@ -1,11 +1,12 @@
 """活性化関数: φ と φ′ を並べて書いた表です。
 
-活性化関数は重み付きの和 z を出力 h = φ(z) に変えます。逆伝播では φ′(z) が各層で 1 回ずつ掛かるので、
-φ′ の大きさが勾配消失の出発点になります。ここでは関数と導関数を必ず隣り合わせに置き、どちらも z の
-関数として書きます。出力 y から ``y * (1 - y)`` と求めると、``1 - y`` の桁落ちで裾の値が 0 になるからです。
+活性化関数は、重み付きの和 z を出力 h = φ(z) に変えます。逆伝播では各層で φ′(z) が 1 回ずつ
+掛かるので、φ′ の大きさが勾配消失の出発点になります。ここでは関数と導関数を必ず隣り合わせに置き、
+どちらも z の関数として書きます。出力 y から ``y * (1 - y)`` と求めると、``1 - y`` の桁落ちで、
+裾の値が 0 になってしまうからです。
 
-指数関数は ``exp(-|z|)`` のように、必ず 0 以下の数に対して使います。この形なら、どれほど大きな z でも
-桁あふれしません。
+指数関数は ``exp(-|z|)`` のように、必ず 0 以下の数に対して使います。
+この形なら、どれほど大きな z でも桁あふれしません。
 """
 
 from __future__ import annotations
@@ -83,128 +84,79 @@ def _as_float(z: ArrayLike) -> Array:
     )
 
 
-# --- 折れ線の仲間。z = 0 での傾きは「左側の値」と約束します (ReLU なら 0)。NaN は NaN のまま返します。
+# fmt: off
+# --- 折れ線の仲間。z = 0 での傾きは「左側の値」と約束します (ReLU なら 0)。
+#     最大値を取る書き方なら、NaN は NaN のまま通り抜けます。
 
+def _constant(z: Array, value: float) -> Array:  return np.where(np.isnan(z), z, value)
 
-def _constant(z: Array, value: float) -> Array:
-    return np.where(np.isnan(z), z, value)
+def _step(z: Array) -> Array:        return np.maximum(np.sign(z), 0.0)
+def _d_step(z: Array) -> Array:      return _constant(z, 0.0)
 
+def _identity(z: Array) -> Array:    return +z
+def _d_identity(z: Array) -> Array:  return _constant(z, 1.0)
 
-def _step(z: Array) -> Array:
-    return np.maximum(np.sign(z), 0.0)
+def _relu(z: Array) -> Array:        return np.maximum(z, 0.0)
+def _d_relu(z: Array) -> Array:      return np.maximum(np.sign(z), 0.0)
 
-
-def _d_step(z: Array) -> Array:
-    return _constant(z, 0.0)
-
-
-def _identity(z: Array) -> Array:
-    return +z  # 写しを返します
-
-
-def _d_identity(z: Array) -> Array:
-    return _constant(z, 1.0)
-
-
-def _relu(z: Array) -> Array:
-    return np.maximum(z, 0.0)
-
-
-def _d_relu(z: Array) -> Array:
-    return np.maximum(np.sign(z), 0.0)
-
-
-def _leaky_relu(z: Array, slope: float) -> Array:
-    return np.maximum(z, slope * z)
-
-
-def _d_leaky_relu(z: Array, slope: float) -> Array:
-    return np.maximum(np.sign(z), slope)
-
+def _leaky_relu(z: Array, slope: float) -> Array:    return np.maximum(slope * z, z)
+def _d_leaky_relu(z: Array, slope: float) -> Array:  return np.maximum(np.sign(z), slope)
 
 def _elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
     return scale * np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0)))
-
-
 def _d_elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
     return scale * np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0.0)))
 
-
-# --- S 字型の仲間。p / m = exp(z) で、大きい方がいつも 1 なので、どちらも桁あふれしません。
-
-
-def _exponentials(z: Array) -> tuple[Array, Array]:
-    return np.exp(np.minimum(z, 0.0)), np.exp(-np.maximum(z, 0.0))
-
+# --- S 字型の仲間。
 
 def _sigmoid(z: Array) -> Array:
-    p, m = _exponentials(z)
-    return p / (p + m)
-
-
+    e: Array = np.exp(np.minimum(z, 0.0))
+    return e / (1 + np.exp(-np.abs(z)))
 def _d_sigmoid(z: Array) -> Array:
-    e = np.exp(-np.abs(z))
+    e: Array = np.exp(-np.abs(z))
     return e / (1 + e) ** 2
-
 
 def _tanh(z: Array) -> Array:
     return np.tanh(z)
-
-
 def _d_tanh(z: Array) -> Array:
-    e = np.exp(-np.abs(z))
-    return (2 * e / (1 + e * e)) ** 2
+    e: Array = np.exp(-np.abs(z))
+    return (2 * (e / (1 + e * e))) ** 2
 
+# --- 滑らかな ReLU の仲間。最後の 3 つは φ(z) = z·g(z)、φ′(z) = g(z) + z·g′(z) です。
+#     ±∞ で ∞·0 を作らないように、g がもう変わらないところで z を切り詰めます。
 
-# --- 滑らかな ReLU の仲間。±∞ では ∞·0 が現れるので、値がもう変わらない範囲まで z を切り詰めます。
-
-
-def _softplus(z: Array) -> Array:
-    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
-
-
-def _d_softplus(z: Array) -> Array:
-    return _sigmoid(z)
-
+def _softplus(z: Array) -> Array:    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
+def _d_softplus(z: Array) -> Array:  return _sigmoid(z)
 
 def _silu(z: Array) -> Array:
     return np.maximum(z, -1000.0) * _sigmoid(z)
-
-
 def _d_silu(z: Array) -> Array:
-    z = np.clip(z, -1000.0, 1000.0)
-    p, m = _exponentials(z)
-    return p / (p + m) * (1 + z * m / (p + m))
+    return _sigmoid(z) + np.clip(z, -1000.0, 1000.0) * _d_sigmoid(z)
 
+def _gelu(z: Array) -> Array:
+    return np.maximum(z, -40.0) * _normal_cdf(z)
+def _d_gelu(z: Array) -> Array:
+    z = np.clip(z, -40.0, 40.0)
+    return _normal_cdf(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 def _mish(z: Array) -> Array:
-    p, m = _exponentials(z)
-    n = p * (p + 2 * m)  # tanh(softplus(z)) = n / (n + 2m²)
-    return np.maximum(z, -1000.0) * (n / (n + 2 * m * m))
-
-
+    t, _ = _tanh_softplus(z)
+    return np.maximum(z, -1000.0) * t
 def _d_mish(z: Array) -> Array:
-    z = np.clip(z, -1000.0, 1000.0)
-    p, m = _exponentials(z)
-    n = p * (p + 2 * m)
-    d = n + 2 * m * m
-    return (n + 4 * z * p * (p + m) * m * m / d) / d
-
+    t, dt = _tanh_softplus(z)
+    return t + np.clip(z, -1000.0, 1000.0) * dt
 
 def _normal_cdf(z: Array) -> Array:
     from scipy.special import erfc
 
     return (erfc(z * -math.sqrt(0.5)) / 2).astype(z.dtype, copy=False)
 
-
-def _gelu(z: Array) -> Array:
-    z = np.maximum(z, -40.0)
-    return z * _normal_cdf(z)
-
-
-def _d_gelu(z: Array) -> Array:
-    z = np.clip(z, -40.0, 40.0)
-    return _normal_cdf(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+def _tanh_softplus(z: Array) -> tuple[Array, Array]:
+    p, m = np.exp(np.minimum(z, 0.0)), np.exp(-np.maximum(z, 0.0))  # p / m = exp(z)
+    n = p * (p + 2 * m)
+    d = n + 2 * m * m
+    return n / d, 4 * p * (p + m) * m * m / d**2
+# fmt: on
 
 
 step = Activation("step", _step, _d_step, kinks=(0.0,))
@@ -278,8 +230,8 @@ def elu(alpha: float = 1.0) -> Activation:
 
 
 def _number(name: str, value: float, high: float) -> float:
-    expected = "0 以上の有限な実数" if math.isinf(high) else f"0 以上 {high:g} 以下の実数"
-    message = f"{name} には{expected}を渡してください。受け取った値: {value!r}"
+    expected = "0 以上の有限な" if math.isinf(high) else f"0 以上 {high:g} 以下の"
+    message = f"{name} には {expected}実数を渡してください。受け取った値: {value!r}"
     if not isinstance(value, numbers.Real):
         raise TypeError(message)
     if not (0 <= value <= high and math.isfinite(value)):
