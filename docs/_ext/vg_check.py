@@ -1,0 +1,50 @@
+"""見た目では気づかない誤りを警告にする。``-W`` で組むので、警告は失敗になる。"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+log = logging.getLogger(__name__)
+
+
+def check_tracebacks(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """図の表示中に起きた例外は、実行の失敗に数えられず、頁に残るだけになる。"""
+    for node in doctree.findall(nodes.literal_block):
+        if "traceback" in node["classes"]:
+            last = node.astext().strip().splitlines()[-1]
+            log.warning("セルの出力に例外が残っています: %s", last, location=node)
+
+
+def check_alternatives(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """図の代わりになる文が、ないか、ファイル名のままである。"""
+    for node in doctree.findall(nodes.image):
+        alt = node.get("alt", "").strip()
+        if not alt or alt == PurePosixPath(node["uri"]).name:
+            log.warning(
+                "図に代替文がありません。セルの先頭に mystnb: の image: alt: で、"
+                "図から読み取れることを 1 文で書いてください: %s",
+                node["uri"],
+                location=node,
+            )
+
+
+def check_descriptions(app: Sphinx, env: BuildEnvironment) -> None:
+    """検索結果に出る要約が、頁の前書きにない。"""
+    for docname in sorted(env.all_docs):
+        if not env.metadata[docname].get("description", "").strip():
+            log.warning(
+                "前書き (front matter) に description: がありません。頁の要約を 1 文で書いてください",
+                location=docname,
+            )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("doctree-resolved", check_tracebacks)
+    app.connect("doctree-resolved", check_alternatives)
+    app.connect("env-check-consistency", check_descriptions)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,48 @@
+"""セルを実行する環境を整え、実行結果のキャッシュの鍵を決める。
+
+MyST-NB のキャッシュはセルの文字だけを見るので、``vgbook`` を直しても古い数字を出し続ける。
+そこで、置き場の名前にパッケージと環境の要約値を入れる。どちらが変わっても、別の空の置き場になる。
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib.font_manager  # noqa: F401  (下の注を見よ)
+from jupyter_cache import get_cache
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+# 上の import は、フォント一覧のキャッシュを先に作るため。初めての機械では数秒かかり、
+# カーネルの中で作らせると、その知らせが stderr に出てビルドが止まる。
+
+LIBRARIES = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipykernel", "matplotlib-inline")
+
+
+def digest(config_dir: Path) -> str:
+    """``vgbook`` のソース、カーネルの設定、Python とライブラリの版の要約値。"""
+    package = Path(importlib.util.find_spec("vgbook").origin).parent
+    sources = [(package, p) for p in package.rglob("*.py")]
+    sources += [(config_dir, p) for p in config_dir.glob("_ipython/*/*.py")]
+    h = hashlib.sha256(platform.python_version().encode())
+    for root, path in sorted(sources):
+        h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for library in LIBRARIES:
+        h.update(f"{library}=={version(library)}".encode())
+    return h.hexdigest()[:16]
+
+
+def set_cache_path(app: Sphinx, config: Config) -> None:
+    """置き場を決め、データベースを先に作る(``-j`` の読み手が同時に作ろうとすると壊れる)。"""
+    path = Path(app.outdir).parent / ".jupyter_cache" / digest(Path(app.confdir))
+    get_cache(path).list_cache_records()
+    config.nb_execution_cache_path = str(path)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("config-inited", set_cache_path)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

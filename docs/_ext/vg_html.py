@@ -1,0 +1,83 @@
+"""テーマと拡張が出す HTML の手直し: 図の寸法、隠したセル、頁の要約、要らない CSS。"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.application import Sphinx
+from sphinx.util.images import get_image_size
+from sphinx.util.typing import ExtensionMetadata  # noqa: F401
+from sphinx.writers.html5 import HTML5Translator
+
+PARTS = {"source": "コード", "outputs": "出力", "content": "コードと出力"}
+PIXELS = {"pt": 4 / 3, "px": 1.0, "": 1.0, "in": 96.0}
+DESCRIPTIONS = {
+    "search": "本全体を日本語で検索します。",
+    "genindex": "関数名と用語の索引です。",
+}
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """表示するときの幅と高さ (CSS ピクセル)。"""
+    if path.suffix == ".svg":
+        head = path.read_text(encoding="utf-8")[:4000]
+        sizes = [re.search(rf'<svg[^>]*\s{k}="([\d.]+)(\w*)"', head) for k in ("width", "height")]
+        if all(sizes):
+            return tuple(round(float(m[1]) * PIXELS[m[2]]) for m in sizes)
+        box = re.search(r'<svg[^>]*\sviewBox="([^"]+)"', head)
+        return tuple(round(float(v)) for v in box[1].split()[2:]) if box else None
+    return get_image_size(path)
+
+
+def size_images(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """読み込みの途中で文章が動かないように、図の場所を先に取る。"""
+    for node in doctree.findall(nodes.image):
+        path = Path(app.srcdir, node["uri"])
+        if "width" not in node and path.is_file() and (size := image_size(path)):
+            node["width"], node["height"] = map(str, size)
+
+
+def visit_hidden(self: HTML5Translator, node: HideCodeCellNode) -> None:
+    def label(text: str) -> str:
+        for english, japanese in PARTS.items():
+            text = text.replace(english, japanese)
+        return escape(text)
+
+    self.body.append(
+        f'<details class="hidden-cell {" ".join(node["classes"])}"><summary>'
+        f'<span class="collapsed">{label(node["prompt_show"])}</span>'
+        f'<span class="expanded">{label(node["prompt_hide"])}</span></summary>\n'
+    )
+
+
+def depart_hidden(self: HTML5Translator, node: HideCodeCellNode) -> None:
+    self.body.append("</details>\n")
+
+
+def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
+    meta = context.get("meta") or {}
+    description = meta.get("description") or DESCRIPTIONS.get(name)
+    if description:
+        tag = f'<meta name="description" content="{escape(description.strip(), quote=True)}">'
+        context["metatags"] = context.get("metatags", "") + tag
+    # MyST-NB の CSS は OS の設定だけを見て暗くする。本は読者の選択に従うので book.css で組む
+    context["css_files"] = [
+        css for css in context["css_files"] if "mystnb." not in str(css.filename)
+    ]
+    for key in ("body", "furo_navigation_tree", "toc"):
+        if key in context:
+            context[key] = context[key].replace(
+                'class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"'
+            )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("doctree-resolved", size_images)
+    app.connect("html-page-context", fix_page, priority=900)
+    app.add_node(HideCodeCellNode, override=True, html=(visit_hidden, depart_hidden))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,43 @@
+"""部ごとに分かれた目次 (numbered toctree) の章番号を、本を通して続ける。
+
+Sphinx は目次ごとに 1 から数えるので、第 I 部と第 II 部に「図 1.1」が並ぶ。
+"""
+
+from __future__ import annotations
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.environment.collectors.toctree import TocTreeCollector
+
+
+def shift(env: BuildEnvironment, docname: str, offset: int) -> None:
+    """1 つの頁の番号 (章, 節, …) の章を ``offset`` だけ進める。"""
+
+    def moved(number: tuple[int, ...]) -> tuple[int, ...]:
+        return (number[0] + offset, *number[1:])
+
+    numbers = env.toc_secnumbers[docname]
+    env.toc_secnumbers[docname] = {key: n and moved(n) for key, n in numbers.items()}
+    holders = [env.titles[docname], *env.tocs[docname].findall(nodes.reference)]
+    for node in holders:
+        if node.get("secnumber"):
+            node["secnumber"] = moved(node["secnumber"])
+
+
+def number_through(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    chapters = 0
+    for toctree in env.get_doctree(env.config.root_doc).findall(addnodes.toctree):
+        docnames = [doc for _, doc in toctree["entries"] if doc in env.toc_secnumbers]
+        if toctree.get("numbered"):
+            for docname in docnames:
+                shift(env, docname, chapters)
+            chapters += len(docnames)
+    # 図・表・式の番号は章番号から作られるので、作り直す
+    return TocTreeCollector().assign_figure_numbers(env)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("env-get-updated", number_through, priority=600)  # Sphinx (500) の後
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

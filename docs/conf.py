@@ -1,0 +1,122 @@
+"""本の組み方。ここには選択だけを書き、仕組みは ``_ext`` に置く。"""
+
+import os
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+# ---- 本 -------------------------------------------------------------------
+project = "勾配消失問題 — 導いて、動かして、確かめる"
+author = "vgbook の著者"
+copyright = "2026, vgbook の著者"  # noqa: A001
+release = version = version_of("vgbook")
+language = "ja"
+root_doc = "index"
+exclude_patterns = ["_*/**", "**/README.md", "Thumbs.db", ".DS_Store"]
+templates_path = ["_templates"]
+locale_dirs = ["locale"]
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(numpy|np|ArrayLike|NDArray|Array|collections|optional)\b.*")]
+
+extensions = [
+    "myst_nb",
+    "sphinx_design",
+    "sphinx_copybutton",
+    "sphinxcontrib.bibtex",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "vg_execution",  # 実行の環境とキャッシュの鍵
+    "vg_check",  # 見逃してはならない誤りを警告にする
+    "vg_numbering",  # 章番号を部をまたいで続ける
+    "vg_math",  # 数式をビルド時に KaTeX で組む
+    "vg_search",  # 日本語の検索
+    "vg_html",  # 出力する HTML の手直し
+]
+
+# ---- 本文 -----------------------------------------------------------------
+myst_enable_extensions = [
+    "amsmath",
+    "attrs_block",
+    "attrs_inline",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "fieldlist",
+    "substitution",
+]
+myst_dmath_double_inline = True
+myst_heading_anchors = 3
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "plain"
+bibtex_reference_style = "author_year"
+
+numfig = True
+numfig_format = {
+    "figure": "図 %s",
+    "table": "表 %s",
+    "code-block": "リスト %s",
+    "section": "第 %s 章",
+}
+math_numfig = True
+math_eqref_format = "式 ({number})"
+math_macros = {
+    r"\R": r"\mathbb{R}",
+    r"\E": r"\operatorname{\mathbb{E}}",
+    r"\Var": r"\operatorname{Var}",
+    r"\Cov": r"\operatorname{Cov}",
+    r"\diag": r"\operatorname{diag}",
+    r"\tr": r"\operatorname{tr}",
+    r"\sgn": r"\operatorname{sgn}",
+    r"\RMS": r"\operatorname{RMS}",
+    r"\relu": r"\operatorname{ReLU}",
+    r"\T": r"^{\mathsf{T}}",  # 転置 W\T
+    r"\norm": r"\left\lVert #1 \right\rVert",
+    r"\abs": r"\left\lvert #1 \right\rvert",
+    r"\pd": r"\frac{\partial #1}{\partial #2}",  # \pd{L}{W}
+    r"\d": r"\mathrm{d}",  # 微分の d
+}
+
+# ---- 実行 -----------------------------------------------------------------
+nb_execution_mode = "cache"  # 置き場は vg_execution が決める
+nb_execution_timeout = 120  # 秒。1 セルあたり
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_output_stderr = "error"
+nb_merge_streams = True
+nb_code_prompt_show = "{type}を表示"
+nb_code_prompt_hide = "{type}を隠す"
+os.environ |= {
+    "IPYTHONDIR": str(HERE / "_ipython"),
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "TQDM_DISABLE": "1",
+}
+
+# ---- API ------------------------------------------------------------------
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+# ---- 見た目 ---------------------------------------------------------------
+html_theme = "furo"
+html_title = project
+html_favicon = "_static/favicon.svg"
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+html_js_files = ["book.js"]
+html_copy_source = False
+html_show_sphinx = False
+html_permalinks_icon = "#"
+html_domain_indices = False
+html_use_index = True
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+copybutton_exclude = ".linenos, .gp, .go"
+html_theme_options = {"top_of_page_buttons": []}
