@@ -1,0 +1,63 @@
+"""すべての試験が使う設定と、できあがった本や Chromium を渡す fixture。"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).parents[1]
+CI = os.environ.get("CI", "") not in ("", "0", "false")
+
+# ほかの仕事をしている計算機でも結果が変わらないように、1 例ごとの時間は制限しない。
+# CI では毎回同じ例を試し、失敗を再現できるようにする。
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if CI else "local")
+
+
+def unavailable(reason: str) -> NoReturn:
+    """手元では試験を飛ばす。CI では、調べずに済んだことにしないよう失敗させる。"""
+    if CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """リポジトリの最上位のフォルダー。"""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def book(root: Path) -> Path:
+    """できあがった本 (HTML) のフォルダー。"""
+    html = root / "docs" / "_build" / "html"
+    if not (html / "index.html").exists():
+        unavailable("本がまだありません。先に `nox -s docs` を実行してください。")
+    return html
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """画面を持たない Chromium。"""
+    from playwright.sync_api import sync_playwright
+
+    path = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if path is None:
+        unavailable("Chromium がありません。`apt-get install chromium` などで入れてください。")
+    with sync_playwright() as playwright:
+        # --no-sandbox は、管理者権限で動く CI で Chromium を起動するために要る。
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield browser
+        browser.close()

@@ -1,0 +1,224 @@
+"""リポジトリが読者に約束していること: 2 つのコマンド、CI、版、配布物、読む順序、docstring。"""
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+import vgbook
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^```sh\n(.*?)\n```$", README, flags=re.MULTILINE | re.DOTALL)
+MODULES = [
+    importlib.import_module(f"vgbook.{module.name}")
+    for module in pkgutil.iter_modules(vgbook.__path__)
+    if not module.name.startswith("_")
+]
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def python(code: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return run.stdout
+
+
+# --- import vgbook は軽い -------------------------------------------------------------------
+
+
+def test_import_loads_no_heavy_library():
+    loaded = json.loads(python("import vgbook, sys, json; print(json.dumps(list(sys.modules)))"))
+    heavy = {"scipy", "sklearn", "matplotlib", "tqdm", "threadpoolctl", "pandas", "torch"}
+    assert heavy.isdisjoint(loaded)
+
+
+def test_import_takes_less_than_300_ms_beyond_numpy():
+    code = (
+        "import time, numpy, dataclasses, typing; start = time.process_time(); import vgbook;"
+        "print(time.process_time() - start)"
+    )
+    assert min(float(python(code)) for _ in range(3)) <= 0.3
+
+
+# --- README の 2 つのコマンドと、それを使うもの ---------------------------------------------
+
+
+def sessions() -> dict[str, str | None]:
+    """noxfile.py の session の名前と docstring。"""
+    functions = [n for n in ast.parse(read("noxfile.py")).body if isinstance(n, ast.FunctionDef)]
+    return {f.name: ast.get_docstring(f) for f in functions if f.decorator_list}
+
+
+def test_readme_sets_up_with_exactly_two_commands():
+    assert [command.rsplit(" -s ", 1)[1] for command in COMMANDS] == ["docs", "tests"]
+    assert all("\n" not in command for command in COMMANDS)
+
+
+def test_readme_commands_name_sessions_of_the_noxfile():
+    assert {command.rsplit(" -s ", 1)[1] for command in COMMANDS} <= sessions().keys()
+
+
+def test_every_session_has_a_one_line_docstring():
+    assert all(text and "\n" not in text for text in sessions().values())
+
+
+@pytest.mark.parametrize("path", [".readthedocs.yaml", ".github/workflows/linkcheck.yml"])
+def test_hosting_uses_the_versions_of_the_readme(path):
+    def pins(text):
+        return set(re.findall(r"\b(?:uv|nox)==[\d.]+", text))
+
+    assert len(pins(README)) == 2
+    assert pins(read(path)) == pins(README)
+
+
+def test_readme_and_lock_agree_on_nox():
+    lock = tomllib.loads(read("uv.lock"))
+    (nox,) = (p["version"] for p in lock["package"] if p["name"] == "nox")
+    assert f"nox=={nox} " in README
+
+
+def ci(folder: Path, failing: str | None) -> tuple[int, list[str], str]:
+    """.ci/run を、README のコマンドだけ偽物にして走らせる。"""
+    fake = folder / "command"
+    fake.write_text(
+        "#!/bin/sh\n"
+        'echo "$2" >> sessions\n'
+        '[ "$2" = tests ] && echo "===== 3 passed in 0.10s ====="\n'
+        'echo "nox > the end" >&2\n'
+        f'[ "$2" != "{failing}" ]\n'
+    )
+    (folder / "chromium").write_text("#!/bin/sh\n")
+    (folder / ".ci").mkdir()
+    (folder / ".ci" / "run").write_text(read(".ci/run"))
+    (folder / "README.md").write_text(
+        "```sh\n./command -s docs\n```\n```sh\n./command -s tests\n```\n"
+    )
+    for name in ("command", "chromium"):
+        (folder / name).chmod(0o755)
+    run = subprocess.run(
+        ["bash", ".ci/run"],
+        cwd=folder,
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return run.returncode, (folder / "sessions").read_text().split(), run.stdout
+
+
+@pytest.mark.parametrize("failing", [None, "lint", "docs", "tests"])
+def test_ci_runs_everything_and_fails_when_one_part_fails(tmp_path, failing):
+    code, ran, output = ci(tmp_path, failing)
+    assert ran == ["lint", "docs", "tests"]
+    assert (code == 0) == (failing is None)
+    assert output.splitlines()[-1] == "===== 3 passed in 0.10s ====="
+
+
+def test_ci_can_be_executed():
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_ci_matrix_covers_the_declared_pythons():
+    workflow = yaml.safe_load(read(".github/workflows/ci.yml"))
+    classifiers = [c.rsplit(" ", 1)[1] for c in PROJECT["classifiers"] if ":: 3." in c]
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == classifiers
+    assert PROJECT["requires-python"] == f">={classifiers[0]}"
+
+
+# --- 版と配布物 -----------------------------------------------------------------------------
+
+
+def test_version_agrees_everywhere():
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert citation["version"] == PROJECT["version"]
+    assert f"## [{PROJECT['version']}] - {citation['date-released']}" in read("CHANGELOG.md")
+
+
+def test_citation_has_what_the_format_requires():
+    citation = yaml.safe_load(read("CITATION.cff"))
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert citation["cff-version"] == "1.2.0"
+    assert all("name" in a or "family-names" in a for a in citation["authors"])
+
+
+def test_wheel_ships_types_and_licence_and_nothing_but_the_package(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    info = f"vgbook-{PROJECT['version']}.dist-info"
+    assert "vgbook/py.typed" in names
+    assert f"{info}/licenses/LICENSE" in names
+    assert {name.split("/")[0] for name in names} == {"vgbook", info}
+
+
+# --- 読む順序と docstring -------------------------------------------------------------------
+
+
+def imported_modules(tree: ast.AST) -> list[str]:
+    """`from vgbook.x import …` の x を、現れる順に重複なく。"""
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    names = [
+        re.sub(r"^vgbook\.", "", node.module)
+        for node in sorted(froms, key=lambda node: node.lineno)
+        if node.level == 1 or node.module.startswith("vgbook.")
+    ]
+    return list(dict.fromkeys(names))
+
+
+def test_modules_import_only_what_was_read_before():
+    # vgbook/__init__.py の import の順が、読む順序である。
+    order = imported_modules(ast.parse(read("vgbook/__init__.py")))
+    for module in MODULES:
+        name = module.__name__.removeprefix("vgbook.")
+        used = [m for m in imported_modules(ast.parse(inspect.getsource(module))) if m in order]
+        earlier = order[: order.index(name)] if name in order else order
+        assert set(used) <= set(earlier), f"{name} は、あとで読むモジュールを使っています: {used}"
+
+
+def public(module: ModuleType) -> list[tuple[str, object]]:
+    return [
+        (f"{module.__name__}.{name}", value)
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+
+
+PUBLIC = dict(pair for module in MODULES for pair in public(module))
+FUNCTIONS = {name: f for name, f in PUBLIC.items() if inspect.isfunction(f)}
+CLASSES = {name: c for name, c in PUBLIC.items() if inspect.isclass(c)}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_public_function_shows_an_example_that_runs(name):
+    text = inspect.getdoc(FUNCTIONS[name]) or ""
+    assert ">>> " in text, f"{name} の docstring に doctest がありません"
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_public_class_is_explained(name):
+    assert vars(CLASSES[name]).get("__doc__"), f"{name} に docstring がありません"
+
+
+def test_every_module_is_explained():
+    assert [module.__name__ for module in MODULES if not module.__doc__] == []
