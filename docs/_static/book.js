@@ -1,0 +1,47 @@
+// 読むのに JavaScript は要らない。ここにあるのは、あると楽になるものだけ。
+
+// 横にあふれた箱 (コード・数式・表) だけを、キーボードで動かせるようにする。
+function focusOverflowing() {
+  const names = { PRE: "コード", DIV: "数式または表" };
+  for (const box of document.querySelectorAll("article :is(pre, .formula, .table-wrapper, .output.text_html)")) {
+    if (box.scrollWidth > box.clientWidth + 1) {
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", `${names[box.tagName] ?? "出力"} (横に動かせます)`);
+    } else if (box.getAttribute("role") === "group") {
+      for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
+    }
+  }
+}
+addEventListener("load", focusOverflowing);
+addEventListener("resize", focusOverflowing);
+document.addEventListener("toggle", focusOverflowing, true); // <details> を開いたとき
+
+// sphinx-copybutton は日本語を持たない。
+if (typeof messages !== "undefined") {
+  messages.ja = {
+    copy: "コピー",
+    copy_to_clipboard: "クリップボードへコピー",
+    copy_success: "コピーしました",
+    copy_failure: "コピーできませんでした",
+  };
+  for (const key of ["copy_to_clipboard", "copy_success"]) {
+    iconCopy = iconCopy.replace(messages.en[key], messages.ja[key]);
+    iconCheck = iconCheck.replace(messages.en[key], messages.ja[key]);
+  }
+  locale = "ja";
+}
+
+// 紙に刷るときは、隠した答えも出す。
+addEventListener("beforeprint", () => {
+  for (const box of document.querySelectorAll("article details:not([open])")) {
+    box.open = true;
+    box.dataset.closed = "";
+  }
+});
+addEventListener("afterprint", () => {
+  for (const box of document.querySelectorAll("article details[data-closed]")) {
+    box.open = false;
+    delete box.dataset.closed;
+  }
+});
