@@ -99,8 +99,11 @@ def _d_identity(z: Array) -> Array:  return _constant(z, 1.0)
 def _relu(z: Array) -> Array:        return np.maximum(z, 0.0)
 def _d_relu(z: Array) -> Array:      return np.maximum(np.sign(z), 0.0)
 
-def _leaky_relu(z: Array, slope: float) -> Array:    return np.maximum(slope * z, z)
-def _d_leaky_relu(z: Array, slope: float) -> Array:  return np.maximum(np.sign(z), slope)
+def _leaky_relu(z: Array, slope: float) -> Array:
+    leak: Array = slope * z
+    return np.maximum(z, leak)
+def _d_leaky_relu(z: Array, slope: float) -> Array:
+    return np.maximum(np.sign(z), slope)
 
 def _elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
     return scale * np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0)))
@@ -110,8 +113,8 @@ def _d_elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
 # --- S 字型の仲間。
 
 def _sigmoid(z: Array) -> Array:
-    e: Array = np.exp(np.minimum(z, 0.0))
-    return e / (1 + np.exp(-np.abs(z)))
+    e: Array = np.exp(-np.abs(z))
+    return np.maximum(e, z >= 0) / (1 + e)  # 分子は z < 0 なら e、z ≥ 0 なら 1
 def _d_sigmoid(z: Array) -> Array:
     e: Array = np.exp(-np.abs(z))
     return e / (1 + e) ** 2
