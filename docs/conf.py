@@ -39,7 +39,6 @@ extensions = [
 
 # ---- 本文 -----------------------------------------------------------------
 myst_enable_extensions = [
-    "amsmath",
     "attrs_block",
     "attrs_inline",
     "colon_fence",
@@ -50,6 +49,7 @@ myst_enable_extensions = [
 ]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
+myst_update_mathjax = False
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
@@ -112,6 +112,7 @@ html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_js_files = ["book.js"]
 html_copy_source = False
+html_scaled_image_link = False
 html_show_sphinx = False
 html_permalinks_icon = "#"
 html_domain_indices = False
@@ -119,4 +120,7 @@ html_use_index = True
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 copybutton_exclude = ".linenos, .gp, .go"
-html_theme_options = {"top_of_page_buttons": []}
+html_theme_options = {
+    "top_of_page_buttons": [],
+    "light_css_variables": {"color-code-background": "#f6f8fa"},
+}

@@ -33,6 +33,14 @@ def check_alternatives(app: Sphinx, doctree: nodes.document, docname: str) -> No
             )
 
 
+def check_raw_tex(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """数式のつもりで書いた TeX が、地の文のまま残っている。"""
+    for node in doctree.findall(nodes.Text):
+        literal = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw)
+        if ("\\begin{" in node or "$$" in node) and not isinstance(node.parent, literal):
+            log.warning("数式になっていない TeX があります: %.40s", node, location=node.parent)
+
+
 def check_descriptions(app: Sphinx, env: BuildEnvironment) -> None:
     """検索結果に出る要約が、頁の前書きにない。"""
     for docname in sorted(env.all_docs):
@@ -46,5 +54,6 @@ def check_descriptions(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", check_tracebacks)
     app.connect("doctree-resolved", check_alternatives)
+    app.connect("doctree-resolved", check_raw_tex)
     app.connect("env-check-consistency", check_descriptions)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

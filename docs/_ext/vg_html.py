@@ -11,7 +11,6 @@ from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.util.images import get_image_size
-from sphinx.util.typing import ExtensionMetadata  # noqa: F401
 from sphinx.writers.html5 import HTML5Translator
 
 PARTS = {"source": "コード", "outputs": "出力", "content": "コードと出力"}
@@ -19,6 +18,11 @@ PIXELS = {"pt": 4 / 3, "px": 1.0, "": 1.0, "in": 96.0}
 DESCRIPTIONS = {
     "search": "本全体を日本語で検索します。",
     "genindex": "関数名と用語の索引です。",
+}
+
+ROLES = {  # 読み上げの役割の書き漏らしと、廃止された役割
+    'class="caption" role="heading"': 'class="caption" role="heading" aria-level="2"',
+    'role="doc-biblioentry"': 'role="listitem"',
 }
 
 
@@ -69,11 +73,9 @@ def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tre
     context["css_files"] = [
         css for css in context["css_files"] if "mystnb." not in str(css.filename)
     ]
-    for key in ("body", "furo_navigation_tree", "toc"):
-        if key in context:
-            context[key] = context[key].replace(
-                'class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"'
-            )
+    for key in ("body", "furo_navigation_tree"):
+        for wrong, right in ROLES.items():
+            context[key] = context.get(key, "").replace(wrong, right)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,6 +1,6 @@
 """数式をビルド時に KaTeX で組む。読む側に JavaScript は要らず、書き損じはビルドを止める。
 
-KaTeX (``_static/vendor/katex``) を QuickJS の中で動かす。QuickJS は fork の後でも動き、
+KaTeX 0.19.1 (``katex/``。字と CSS は ``_static/vendor/katex``) を QuickJS の中で動かす。QuickJS は fork の後でも動き、
 ホイールは Python 3.10 以降のどの版でも同じもの (abi3) で済む。
 """
 
@@ -20,7 +20,7 @@ from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 log = logging.getLogger(__name__)
-KATEX = Path(__file__).parents[1] / "_static" / "vendor" / "katex"
+KATEX = Path(__file__).parent / "katex" / "katex.min.js"
 STYLE = "vendor/katex/katex.min.css"
 
 # 連結した文字列は QuickJS の中でロープになり、そのままでは Python へ渡せない。JSON にして渡す
@@ -30,7 +30,7 @@ RENDER = "(tex, options) => JSON.stringify(katex.renderToString(tex, JSON.parse(
 @cache
 def katex() -> Any:
     context = quickjs.Context()
-    context.eval((KATEX / "katex.min.js").read_text(encoding="utf-8"))
+    context.eval(KATEX.read_text(encoding="utf-8"))
     return context.eval(RENDER)
 
 
@@ -50,11 +50,10 @@ def render(tex: str, macros: dict[str, str], *, display: bool) -> str:
 
 
 def display_tex(node: nodes.math_block) -> str:
-    """Sphinx の作法に合わせる: 裸の ``\\\\`` は揃える。番号は Sphinx が付けるので環境からは外す。"""
+    """``\\\\`` や ``&`` が裸で書かれていれば、行をそろえる。"""
     tex = node.astext().strip()
-    if r"\\" in tex and r"\begin" not in tex:
-        return rf"\begin{{aligned}}{tex}\end{{aligned}}"
-    return re.sub(r"\\(begin|end)\{(equation|align|alignat|gather)\}", r"\\\1{\2*}", tex)
+    bare = re.search(r"\\\\|(?<!\\)&", tex) and r"\begin" not in tex
+    return rf"\begin{{aligned}}{tex}\end{{aligned}}" if bare else tex
 
 
 def typeset(self: HTML5Translator, node: nodes.Element, tex: str, *, display: bool) -> str:
@@ -72,7 +71,9 @@ def visit_math(self: HTML5Translator, node: nodes.math) -> None:
 
 
 def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
-    self.body.append(self.starttag(node, "div", CLASS="math notranslate"))
+    # id は furo が外側に付ける箱にも写るので、ここでは付けない
+    ids = {} if "math-wrapper" in node.parent["classes"] else {"ids": node["ids"]}
+    self.body.append(self.starttag({}, "div", CLASS="math notranslate", **ids))
     formula = typeset(self, node, display_tex(node), display=True)
     self.body.append(f'<div class="formula">{formula}</div>')
     if node["number"]:
