@@ -1,0 +1,123 @@
+r"""勾配消失問題を、導いて、動かして、確かめるための NumPy 実装。
+
+``for layer in network`` が順伝播、``for layer in reversed(network)`` が連鎖律です。
+2 つ目のループが残す δ の列が勾配消失です。
+このパッケージのほかの部分は、その列を作り、眺め、説明し、治すためにあります。
+
+モジュールは読む順に並んでいて、後ろのものだけが前のものを使います。
+
+記号と形の対応は次のとおりです。``...`` はネットワークの集団 (アンサンブル) の軸で、
+1 つのネットワークなら空です。N はバッチの大きさ、n はノード数です。
+
+==============================  =====================  ======================
+数式                            コード                 形
+==============================  =====================  ======================
+入力 :math:`x`                  ``x``                  (N, n_in)
+重み :math:`W_l`                ``params["W"]``        (..., n_in, n_out)
+バイアス :math:`b_l`            ``params["b"]``        (..., 1, n_out)
+プレ活性 :math:`z_l`            ``z``                  (..., N, n_out)
+出力 :math:`h_l=\varphi(z_l)`   ``h``                  (..., N, n_out)
+損失 :math:`L`                  ``loss``               (...)
+:math:`\delta_l=∂L/∂z_l`        ``delta``, ``dy``      (..., N, n_out)
+:math:`∂L/∂W_l`                 ``grads["W"]``         (..., n_in, n_out)
+:math:`\gamma,\beta`            ``params["gamma"]``    (..., 1, n)
+==============================  =====================  ======================
+"""
+
+from vgbook.activations import (
+    Activation,
+    elu,
+    gelu,
+    identity,
+    leaky_relu,
+    mish,
+    relu,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    step,
+    tanh,
+)
+from vgbook.datasets import Dataset, digits, gaussian, mnist
+from vgbook.ensemble import over_seeds
+from vgbook.experiments import batch_norm_grid, compare_initializers, learning_speed
+from vgbook.flow import Flow, activation_distribution, gradient_flow
+from vgbook.gradcheck import Check, check_gradients, numerical_gradient
+from vgbook.initializers import (
+    Initializer,
+    constant,
+    glorot,
+    glorot_uniform,
+    he,
+    lecun,
+    normal,
+    orthogonal,
+    stack,
+    xavier,
+)
+from vgbook.layers import Activate, Affine, Layer
+from vgbook.losses import mean_squared_error, softmax_cross_entropy
+from vgbook.network import Network, Signals, mlp, signals
+from vgbook.normalization import BatchNorm, LayerNorm
+from vgbook.optimizers import SGD, AdaGrad, Adam, Momentum, RMSProp
+from vgbook.training import History, accuracy, fit
+
+__all__ = [
+    "SGD",
+    "Activate",
+    "Activation",
+    "AdaGrad",
+    "Adam",
+    "Affine",
+    "BatchNorm",
+    "Check",
+    "Dataset",
+    "Flow",
+    "History",
+    "Initializer",
+    "Layer",
+    "LayerNorm",
+    "Momentum",
+    "Network",
+    "RMSProp",
+    "Signals",
+    "accuracy",
+    "activation_distribution",
+    "batch_norm_grid",
+    "check_gradients",
+    "compare_initializers",
+    "constant",
+    "digits",
+    "elu",
+    "fit",
+    "gaussian",
+    "gelu",
+    "glorot",
+    "glorot_uniform",
+    "gradient_flow",
+    "he",
+    "identity",
+    "leaky_relu",
+    "learning_speed",
+    "lecun",
+    "mean_squared_error",
+    "mish",
+    "mlp",
+    "mnist",
+    "normal",
+    "numerical_gradient",
+    "orthogonal",
+    "over_seeds",
+    "relu",
+    "selu",
+    "sigmoid",
+    "signals",
+    "silu",
+    "softmax_cross_entropy",
+    "softplus",
+    "stack",
+    "step",
+    "tanh",
+    "xavier",
+]

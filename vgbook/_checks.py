@@ -1,0 +1,86 @@
+"""公開関数の入り口で使う検査。
+
+層は検査をしません。検査は `mlp`、`fit`、実験、データの入り口で 1 度だけ行い、
+引数の名前・期待・受け取った値を日本語で伝えます。
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def check_count(name: str, value: object, *, least: int = 1) -> int:
+    """``value`` が ``least`` 以上の整数であることを確かめて int で返す。"""
+    try:
+        count = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        count = None
+    if count is None or isinstance(value, bool) or count < least:
+        raise ValueError(f"{name} には {least} 以上の整数を渡してください。受け取った値: {value!r}")
+    return count
+
+
+def check_rng(rng: object) -> None:
+    """``rng`` が numpy.random.Generator であることを確かめる。"""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            "rng には numpy.random.Generator (np.random.default_rng(0) など) を"
+            f"渡してください。受け取った値: {rng!r}"
+        )
+
+
+def check_positive(name: str, value: object) -> None:
+    """``value`` が正の有限な実数、またはその配列であることを確かめる。"""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or array.size == 0:
+        raise ValueError(f"{name} には正の実数を渡してください。受け取った値: {value!r}")
+    if not np.all(np.isfinite(array) & (array > 0)):
+        raise ValueError(f"{name} には正の有限な実数を渡してください。受け取った値: {value!r}")
+
+
+def check_fraction(name: str, value: object) -> None:
+    """``value`` が 0 以上 1 未満の実数であることを確かめる。"""
+    if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
+        raise ValueError(
+            f"{name} には 0 以上 1 未満の実数を渡してください。受け取った値: {value!r}"
+        )
+
+
+def check_data(name: str, x: object, *, width: int | None = None) -> Array:
+    """``x`` が空でなく有限な実数の行列 (..., 標本数, 特徴数) であることを確かめる。"""
+    array = np.asarray(x)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} には実数の配列を渡してください。受け取った dtype: {array.dtype}")
+    if array.ndim < 2 or array.size == 0:
+        raise ValueError(
+            f"{name} には空でない (..., 標本数, 特徴数) の配列を渡してください。"
+            f"受け取った形: {array.shape}"
+        )
+    if width is not None and array.shape[-1] != width:
+        raise ValueError(
+            f"{name} の特徴数は {width} でなければなりません。受け取った形: {array.shape}"
+        )
+    if not np.all(np.isfinite(array)):
+        bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
+        raise ValueError(f"{name} に有限でない値 (NaN または inf) が {bad} 個あります。")
+    return array if array.dtype.kind == "f" else array.astype(float)
+
+
+def check_labels(name: str, labels: object, *, size: int, classes: int) -> Array:
+    """``labels`` が 0 以上 ``classes`` 未満の整数を ``size`` 個もつことを確かめる。"""
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} には整数の配列を渡してください。受け取った dtype: {array.dtype}")
+    if array.shape != (size,):
+        raise ValueError(
+            f"{name} の形は ({size},) でなければなりません。受け取った形: {array.shape}"
+        )
+    if size and (array.min() < 0 or array.max() >= classes):
+        raise ValueError(
+            f"{name} には 0 以上 {classes} 未満の整数を渡してください。"
+            f"受け取った範囲: {array.min()} 〜 {array.max()}"
+        )
+    return array

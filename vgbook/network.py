@@ -1,0 +1,299 @@
+"""ネットワーク: 層を並べたもの。
+
+``for layer in network`` が順伝播、``for layer in reversed(network)`` が連鎖律です。
+2 つ目のループが残していく δ の列が、勾配消失そのものです。
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from vgbook._checks import check_count, check_data, check_rng
+from vgbook.activations import Activation, identity
+from vgbook.initializers import Initializer
+from vgbook.layers import Activate, Affine, Layer
+
+Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...]
+
+
+class Network:
+    """層の列。
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        入力側から出力側へ並べた層。
+
+    Examples
+    --------
+    >>> from vgbook.activations import relu
+    >>> network = Network([Affine(np.ones((2, 3))), Activate(relu), Affine(np.ones((3, 1)))])
+    >>> network.forward(np.array([[1.0, 1.0]]))
+    array([[6.]])
+    >>> network.backward(np.array([[1.0]]))
+    array([[3., 3.]])
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = list(layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __reversed__(self) -> Iterator[Layer]:
+        return reversed(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> Layer:
+        return self.layers[index]
+
+    def forward(self, x: Array) -> Array:
+        """入力 x (..., N, n_in) から出力 (..., N, n_out) を計算する。"""
+        for layer in self:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        """出力での勾配から入力での勾配を計算し、各層の ``grads`` を埋める。"""
+        for layer in reversed(self):
+            dy = layer.backward(dy)
+        return dy
+
+    def predict(self, x: Array) -> Array:
+        """推論の順伝播。バッチ正規化はバッチの統計ではなく移動平均を使う。"""
+        with self.inference():
+            return self.forward(x)
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """この ``with`` の中だけ、バッチ正規化を推論に切り替える。"""
+        switched = [layer for layer in self if getattr(layer, "training", False)]
+        for layer in switched:
+            layer.training = False  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            for layer in switched:
+                layer.training = True  # type: ignore[attr-defined]
+
+    def pairs(self) -> Iterator[tuple[Array, Array]]:
+        """学習する配列とその勾配の組を、入力側の層から順に返す。"""
+        for layer in self:
+            for name, param in layer.params.items():
+                yield param, layer.grads[name]
+
+    @property
+    def affines(self) -> list[Affine]:
+        """アフィン変換の層だけを並べたもの。"""
+        return [layer for layer in self if isinstance(layer, Affine)]
+
+    @property
+    def ensemble(self) -> Shape:
+        """集団の軸の形。1 つのネットワークなら空のタプル。"""
+        return tuple(self.affines[0].params["W"].shape[:-2])
+
+
+class Normalization(Protocol):
+    """正規化の層を作るもの (`BatchNorm`、`LayerNorm`、その ``functools.partial``)。"""
+
+    def __call__(self, n: int, *, ensemble: Shape, dtype: DTypeLike) -> Layer:
+        """n 個のユニットを正規化する層を返す。"""
+
+
+def mlp(
+    widths: Sequence[int],
+    activation: Activation,
+    init: Initializer | Sequence[Initializer],
+    *,
+    rng: np.random.Generator,
+    norm: Normalization | None = None,
+    output: Activation = identity,
+    dtype: DTypeLike = float,
+) -> Network:
+    """多層パーセプトロンを作る。
+
+    隠れ層は アフィン変換 → (正規化) → 活性化関数 の順です。出力層はアフィン変換だけで、
+    ``output`` を指定するとその後に置きます。バイアスは 0 から始めます。
+
+    Parameters
+    ----------
+    widths : sequence of int
+        入力・隠れ層・出力のノード数 (2 個以上の正の整数)。
+    activation : Activation
+        隠れ層の活性化関数。
+    init : Initializer or sequence of Initializer
+        重みの初期値。列なら層ごとに使い分けます。
+    rng : numpy.random.Generator
+        乱数生成器。
+    norm : BatchNorm, LayerNorm or None
+        隠れ層に挟む正規化。``functools.partial(BatchNorm, eps=1e-6)`` のようにも渡せます。
+    output : Activation
+        出力層の後の活性化関数。
+    dtype : dtype
+        重みの型 (float32 か float64)。
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    ValueError
+        ``widths`` が 2 個以上の正の整数でないとき、``init`` の数が層の数と違うとき。
+    TypeError
+        ``activation`` が Activation でないとき、``rng`` が Generator でないとき。
+
+    Examples
+    --------
+    >>> from vgbook.activations import relu
+    >>> from vgbook.initializers import he
+    >>> network = mlp([784, 100, 100, 10], relu, he(), rng=np.random.default_rng(0))
+    >>> [type(layer).__name__ for layer in network]
+    ['Affine', 'Activate', 'Affine', 'Activate', 'Affine']
+    >>> network.forward(np.zeros((5, 784))).shape
+    (5, 10)
+
+    初期値の ``gain`` に配列を渡すと、ネットワークの集団になります。
+
+    >>> many = mlp([64, 100, 10], relu, he(gain=[0.5, 1, 2]), rng=np.random.default_rng(0))
+    >>> many.forward(np.zeros((5, 64))).shape
+    (3, 5, 10)
+    """
+    sizes = _check_widths(widths)
+    inits = [init] * (len(sizes) - 1) if isinstance(init, Initializer) else list(init)
+    _check_parts(activation, inits, output, len(sizes) - 1)
+    check_rng(rng)
+    weights = [i(*fans, rng=rng) for i, fans in zip(inits, pairwise(sizes), strict=True)]
+    ensemble = np.broadcast_shapes(*(W.shape[:-2] for W in weights))
+    layers: list[Layer] = []
+    for W in weights:
+        members = np.broadcast_to(W, (*ensemble, *W.shape[-2:]))
+        layers.append(Affine(members.astype(dtype)))
+        if W is not weights[-1]:
+            if norm is not None:
+                layers.append(norm(W.shape[-1], ensemble=ensemble, dtype=dtype))
+            layers.append(Activate(activation))
+    if output is not identity:
+        layers.append(Activate(output))
+    return Network(layers)
+
+
+def _check_widths(widths: Sequence[int]) -> list[int]:
+    try:
+        return [check_count("widths の各要素", n) for n in _at_least_two(widths)]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"widths には 2 個以上の正の整数を渡してください。受け取った値: {widths!r}"
+        ) from None
+
+
+def _at_least_two(widths: Sequence[int]) -> list[int]:
+    sizes = list(widths)
+    if len(sizes) < 2:
+        raise ValueError
+    return sizes
+
+
+def _check_parts(
+    activation: object, inits: Sequence[object], output: object, n_layers: int
+) -> None:
+    for name, value in (("activation", activation), ("output", output)):
+        if not isinstance(value, Activation):
+            raise TypeError(
+                f"{name} には Activation (relu や leaky_relu(0.01) など) を渡してください。"
+                f"受け取った値: {value!r}"
+            )
+    if len(inits) != n_layers or not all(isinstance(init, Initializer) for init in inits):
+        raise ValueError(
+            f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
+            f"渡してください。受け取った値: {inits!r}"
+        )
+
+
+class Signals(NamedTuple):
+    """順伝播と逆伝播がアフィン変換の層 l = 1, …, L に残した信号。
+
+    どのリストも長さ L で、``[0]`` が入力に最も近い層です。
+    """
+
+    h: list[Array]
+    """層の出力 (..., N, n_l)。正規化や活性化関数を通った後の値。"""
+    z: list[Array]
+    """プレ活性 (..., N, n_l)。活性化関数に入る直前の値。"""
+    delta: list[Array]
+    """δ = ∂L/∂(アフィン変換の出力) (..., N, n_l)。"""
+    dW: list[Array]
+    """重みの勾配 ∂L/∂W (..., n_{l-1}, n_l)。"""
+
+
+def signals(network: Network, x: Array, d_output: Array) -> Signals:
+    """順伝播と逆伝播を 1 回ずつ行い、途中の信号をすべて返す。
+
+    Parameters
+    ----------
+    network : Network
+        調べるネットワーク。
+    x : ndarray, shape (N, n_in) or (..., N, n_in)
+        入力。
+    d_output : ndarray, shape (N, n_out) or (..., N, n_out)
+        出力での勾配 ∂L/∂y。損失から作っても、乱数でもかまいません。
+
+    Returns
+    -------
+    Signals
+
+    Raises
+    ------
+    ValueError
+        ``x`` や ``d_output`` の形がネットワークと合わないとき、有限でない値を含むとき。
+
+    Examples
+    --------
+    >>> from vgbook.activations import sigmoid
+    >>> from vgbook.initializers import xavier
+    >>> rng = np.random.default_rng(0)
+    >>> network = mlp([100] * 6, sigmoid, xavier(), rng=rng)
+    >>> x, d_output = rng.standard_normal((2, 50, 100))
+    >>> [float(delta.std().round(4)) for delta in signals(network, x, d_output).delta]
+    [0.0026, 0.0124, 0.0547, 0.229, 0.9944]
+    """
+    W_first, W_last = (network.affines[i].params["W"] for i in (0, -1))
+    x = check_data("x", x, width=W_first.shape[-2])
+    d_output = check_data("d_output", d_output, width=W_last.shape[-1])
+    if x.shape[-2] != d_output.shape[-2]:
+        raise ValueError(
+            f"x と d_output の標本数は同じにしてください。受け取った形: {x.shape} と "
+            f"{d_output.shape}"
+        )
+    outputs, gradients = [], []
+    for layer in network:
+        outputs.append(x := layer.forward(x))
+    d = np.broadcast_to(d_output, outputs[-1].shape)
+    for layer in reversed(network):
+        gradients.append(d)  # ∂L/∂(この層の出力)
+        d = layer.backward(d)
+    gradients.reverse()
+
+    starts = [i for i, layer in enumerate(network) if isinstance(layer, Affine)]
+    ends = [*(i - 1 for i in starts[1:]), len(network) - 1]
+    spans = list(zip(starts, ends, strict=True))
+    return Signals(
+        h=[outputs[end] for end in ends],
+        z=[_preactivation(network, outputs, start, end) for start, end in spans],
+        delta=[gradients[start] for start in starts],
+        dW=[affine.grads["W"] for affine in network.affines],
+    )
+
+
+def _preactivation(network: Network, outputs: list[Array], start: int, end: int) -> Array:
+    for layer in network.layers[start : end + 1]:
+        if isinstance(layer, Activate):
+            return layer.z
+    return outputs[end]

@@ -1,0 +1,246 @@
+"""最適化手法: 勾配から重みを更新する。
+
+どれも ``step(network)`` で、直前の `Network.backward` が残した勾配を使って重みを書き換えます。
+更新式の規約は PyTorch に合わせました。``lr`` に集団の形の配列を渡すと、ネットワークごとに違う
+学習率になります。
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vgbook._checks import check_fraction, check_positive
+from vgbook.network import Network
+
+Array = np.ndarray[Any, Any]
+
+
+def _rate(lr: ArrayLike, param: Array) -> Any:
+    """学習率を重みと掛けられる形 (..., 1, 1) にする。数ならそのまま。型は重みに合わせる。"""
+    return lr if isinstance(lr, float) else np.asarray(lr, param.dtype)[..., None, None]
+
+
+def _learning_rate(lr: ArrayLike) -> Any:
+    check_positive("lr", lr)
+    return np.asarray(lr, float) if np.ndim(lr) else float(lr)  # type: ignore[arg-type]
+
+
+def _zeros(network: Network) -> list[Array]:
+    return [np.zeros_like(param) for param, _ in network.pairs()]
+
+
+class SGD:
+    r"""確率的勾配降下法。
+
+    .. math:: W \leftarrow W - \eta\, g
+
+    Parameters
+    ----------
+    lr : float or ndarray, shape (...)
+        学習率 η (正)。
+
+    Raises
+    ------
+    ValueError
+        ``lr`` が正の有限な実数でないとき。
+
+    Examples
+    --------
+    >>> from vgbook.layers import Affine
+    >>> network = Network([Affine(np.ones((1, 1)))])
+    >>> network.forward(np.array([[2.0]])), network.backward(np.array([[1.0]]))
+    (array([[2.]]), array([[1.]]))
+    >>> SGD(lr=0.1).step(network)
+    >>> network[0].params["W"]
+    array([[0.8]])
+    """
+
+    def __init__(self, lr: ArrayLike) -> None:
+        self.lr = _learning_rate(lr)
+
+    def step(self, network: Network) -> None:
+        """重みを 1 回更新する。"""
+        for param, grad in network.pairs():
+            param -= _rate(self.lr, param) * grad
+
+
+class Momentum:
+    r"""慣性項つきの勾配降下法。
+
+    .. math:: v \leftarrow \mu v + g, \qquad W \leftarrow W - \eta\, v
+
+    『ゼロから作る』の :math:`v \leftarrow \mu v - \eta g` とは、学習率が一定なら同じ更新です。
+
+    Parameters
+    ----------
+    lr : float or ndarray, shape (...)
+        学習率 η (正)。
+    momentum : float
+        慣性の係数 μ (0 以上 1 未満)。
+
+    Raises
+    ------
+    ValueError
+        ``lr`` が正でないとき、``momentum`` が範囲の外にあるとき。
+
+    Examples
+    --------
+    >>> Momentum(lr=0.1).momentum
+    0.9
+    """
+
+    def __init__(self, lr: ArrayLike, momentum: float = 0.9) -> None:
+        self.lr = _learning_rate(lr)
+        check_fraction("momentum", momentum)
+        self.momentum = momentum
+        self.v: list[Array] = []
+
+    def step(self, network: Network) -> None:
+        """重みを 1 回更新する。"""
+        self.v = self.v or _zeros(network)
+        for (param, grad), v in zip(network.pairs(), self.v, strict=True):
+            v *= self.momentum
+            v += grad
+            param -= _rate(self.lr, param) * v
+
+
+class AdaGrad:
+    r"""AdaGrad。
+
+    .. math:: s \leftarrow s + g^2, \qquad W \leftarrow W - \eta\,\frac{g}{\sqrt s+\varepsilon}
+
+    出典: Duchi et al. (2011)。
+
+    Parameters
+    ----------
+    lr : float or ndarray, shape (...)
+        学習率 η (正)。
+    eps : float
+        0 で割らないための正の数。
+
+    Raises
+    ------
+    ValueError
+        ``lr`` か ``eps`` が正でないとき。
+
+    Examples
+    --------
+    >>> AdaGrad(lr=0.1).eps
+    1e-10
+    """
+
+    def __init__(self, lr: ArrayLike, eps: float = 1e-10) -> None:
+        self.lr = _learning_rate(lr)
+        check_positive("eps", eps)
+        self.eps = eps
+        self.s: list[Array] = []
+
+    def step(self, network: Network) -> None:
+        """重みを 1 回更新する。"""
+        self.s = self.s or _zeros(network)
+        for (param, grad), s in zip(network.pairs(), self.s, strict=True):
+            s += np.square(grad)
+            param -= _rate(self.lr, param) * grad / (np.sqrt(s) + self.eps)
+
+
+class RMSProp:
+    r"""RMSProp。
+
+    .. math:: s \leftarrow \alpha s + (1-\alpha) g^2, \qquad
+              W \leftarrow W - \eta\,\frac{g}{\sqrt s+\varepsilon}
+
+    出典: Tieleman and Hinton (2012), 講義 6.5。
+
+    Parameters
+    ----------
+    lr : float or ndarray, shape (...)
+        学習率 η (正)。
+    alpha : float
+        過去を残す割合 α (0 以上 1 未満)。
+    eps : float
+        0 で割らないための正の数。
+
+    Raises
+    ------
+    ValueError
+        引数が範囲の外にあるとき。
+
+    Examples
+    --------
+    >>> RMSProp(lr=0.01).alpha
+    0.99
+    """
+
+    def __init__(self, lr: ArrayLike, alpha: float = 0.99, eps: float = 1e-8) -> None:
+        self.lr = _learning_rate(lr)
+        check_fraction("alpha", alpha)
+        check_positive("eps", eps)
+        self.alpha, self.eps = alpha, eps
+        self.s: list[Array] = []
+
+    def step(self, network: Network) -> None:
+        """重みを 1 回更新する。"""
+        self.s = self.s or _zeros(network)
+        for (param, grad), s in zip(network.pairs(), self.s, strict=True):
+            s *= self.alpha
+            s += (1 - self.alpha) * np.square(grad)
+            param -= _rate(self.lr, param) * grad / (np.sqrt(s) + self.eps)
+
+
+class Adam:
+    r"""Adam。
+
+    .. math:: m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
+              s \leftarrow \beta_2 s + (1-\beta_2) g^2, \quad
+              W \leftarrow W - \eta\,
+              \frac{m/(1-\beta_1^t)}{\sqrt{s/(1-\beta_2^t)}+\varepsilon}
+
+    出典: Kingma and Ba (2015), Algorithm 1。
+
+    Parameters
+    ----------
+    lr : float or ndarray, shape (...)
+        学習率 η (正)。
+    betas : tuple of float
+        平均と二乗平均の減衰率 (β₁, β₂)。どちらも 0 以上 1 未満。
+    eps : float
+        0 で割らないための正の数。
+
+    Raises
+    ------
+    ValueError
+        引数が範囲の外にあるとき。
+
+    Examples
+    --------
+    >>> Adam(lr=0.001).betas
+    (0.9, 0.999)
+    """
+
+    def __init__(
+        self,
+        lr: ArrayLike = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        self.lr = _learning_rate(lr)
+        for beta in betas:
+            check_fraction("betas の各要素", beta)
+        check_positive("eps", eps)
+        self.betas, self.eps, self.t = betas, eps, 0
+        self.m: list[Array] = []
+        self.s: list[Array] = []
+
+    def step(self, network: Network) -> None:
+        """重みを 1 回更新する。"""
+        self.m, self.s = self.m or _zeros(network), self.s or _zeros(network)
+        self.t += 1
+        beta1, beta2 = self.betas
+        for (param, grad), m, s in zip(network.pairs(), self.m, self.s, strict=True):
+            m *= beta1
+            m += (1 - beta1) * grad
+            s *= beta2
+            s += (1 - beta2) * np.square(grad)
+            m_hat, s_hat = m / (1 - beta1**self.t), s / (1 - beta2**self.t)
+            param -= _rate(self.lr, param) * m_hat / (np.sqrt(s_hat) + self.eps)

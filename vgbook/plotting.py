@@ -1,0 +1,342 @@
+"""図: 配列を受け取り、軸に描く。計算はしません。
+
+色は概念に対応します。h は青、δ は朱、dW は緑です。どの線にも固有の線種か印を付け、色を見分けに
+くい人にも、白黒の紙でも区別できるようにします。ばらつきは「中央値の線」と「最小から最大の帯」です。
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vgbook._checks import check_count
+from vgbook.activations import Activation
+from vgbook.flow import Flow
+
+Array = np.ndarray[Any, Any]
+
+COLORS = {
+    "h": "#0072B2",
+    "delta": "#D55E00",
+    "dW": "#009E73",
+    "theory": "#595959",
+    "消失": "#0072B2",
+    "良好": "#009E73",
+    "爆発": "#D55E00",
+}
+"""概念の色 (Okabe and Ito, 2008 の配色から)。"""
+
+SERIES = (
+    ("#0072B2", "o", "-"),
+    ("#D55E00", "s", "--"),
+    ("#009E73", "^", "-."),
+    ("#CC79A7", "D", ":"),
+    ("#8A6D00", "v", (0, (5, 1, 1, 1))),
+    ("#4B4B4B", "P", (0, (1, 1))),
+)
+"""系列の (色, 印, 線種)。比べる線が何本あるときも、この順に使います。"""
+
+
+def style() -> None:
+    """この本の図の体裁 (日本語フォント、文字の大きさ、色) を Matplotlib に設定する。
+
+    Examples
+    --------
+    >>> style()
+    >>> import matplotlib.pyplot as plt
+    >>> plt.rcParams["svg.fonttype"]
+    'path'
+    """
+    import matplotlib.pyplot as plt
+    import matplotlib_fontja
+
+    matplotlib_fontja.japanize()
+    plt.rcParams.update(
+        {
+            "font.size": 11,
+            "axes.titlesize": 11,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.unicode_minus": False,
+            "axes.prop_cycle": plt.cycler(color=[color for color, _, _ in SERIES]),
+            "grid.color": "#B0B0B0",
+            "grid.alpha": 0.5,
+            "grid.linewidth": 0.6,
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "svg.fonttype": "path",
+            "svg.hashsalt": "vgbook",
+        }
+    )
+
+
+def figure(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float = 6.4,
+    height: float = 3.2,
+    sharex: bool = False,
+    sharey: bool = False,
+) -> tuple[Any, Any]:
+    """本文の幅に合わせた図を作る。
+
+    Parameters
+    ----------
+    rows, columns : int
+        並べる軸の数。
+    width, height : float
+        図全体の幅と高さ [インチ]。
+    sharex, sharey : bool
+        軸の範囲を共有するか。
+
+    Returns
+    -------
+    fig, ax
+        ``rows × columns`` が 1 なら軸 1 つ、そうでなければ軸の配列。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 3)
+    >>> axes.shape
+    (3,)
+    """
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(rows, columns, figsize=(width, height), sharex=sharex, sharey=sharey)
+
+
+def band(
+    ax: Any,
+    x: Array,
+    samples: Array,
+    *,
+    label: str | None = None,
+    series: int = 0,
+    color: str | None = None,
+    marks: int = 10,
+) -> Any:
+    """seed にわたる中央値を線で、最小から最大を帯で描く。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        描く軸。
+    x : ndarray, shape (T,)
+        横軸。
+    samples : ndarray, shape (seeds, T)
+        縦軸の値。NaN の seed は除きます (全部 NaN の点は途切れます)。
+    label : str, optional
+        凡例の名前。
+    series : int
+        `SERIES` の何番目の色・印・線種を使うか。
+    color : str, optional
+        色だけを替えるとき (`COLORS` の値)。
+    marks : int
+        印を付ける間隔のおよその数。
+
+    Returns
+    -------
+    Line2D
+
+    Raises
+    ------
+    ValueError
+        ``samples`` が (seeds, T) でないとき。
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> line = band(ax, np.arange(3), np.ones((10, 3)), label="例")
+    >>> line.get_ydata()
+    array([1., 1., 1.])
+    """
+    x, samples = np.asarray(x), np.asarray(samples, dtype=float)
+    if samples.ndim != 2 or samples.shape[1:] != x.shape:
+        raise ValueError(
+            f"samples の形は (seeds, {len(x)}) でなければなりません。受け取った形: {samples.shape}"
+        )
+    alive = ~np.isnan(samples).all(axis=0)
+    middle, low, high = np.full((3, len(x)), np.nan)
+    middle[alive] = np.nanmedian(samples[:, alive], axis=0)
+    low[alive], high[alive] = (f(samples[:, alive], axis=0) for f in (np.nanmin, np.nanmax))
+    default, marker, dash = SERIES[series % len(SERIES)]
+    color = color or default
+    every = max(1, len(x) // marks)
+    (line,) = ax.plot(x, middle, color=color, ls=dash, marker=marker, markevery=every, label=label)
+    ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+    return line
+
+
+def curve(ax: Any, activation: Activation, limits: tuple[float, float] = (-6.0, 6.0)) -> None:
+    """活性化関数 φ(z) と導関数 φ′(z) を 1 つの軸に描く。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        描く軸。
+    activation : Activation
+        活性化関数。
+    limits : tuple of float
+        z の範囲。
+
+    Examples
+    --------
+    >>> from vgbook.activations import sigmoid
+    >>> fig, ax = figure()
+    >>> curve(ax, sigmoid)
+    >>> ax.get_xlabel()
+    'z'
+    """
+    z = np.linspace(*limits, 801)
+    ax.plot(z, activation(z), color=COLORS["h"], label="φ(z)")
+    ax.plot(z, activation.derivative(z), color=COLORS["delta"], ls="--", label="φ′(z)")
+    ax.set(xlabel="z", title=activation.name)
+    ax.legend()
+
+
+def histograms(
+    axes: Sequence[Any], layers: Sequence[Array], limits: tuple[float, float], bins: int = 30
+) -> None:
+    r"""層ごとのヒストグラムを横に並べる。範囲の外にある値の割合も書く。
+
+    元の本の図は範囲の外を黙って捨てます。ここでは、どれだけ捨てたかを題に書きます。
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib.axes.Axes
+        層の数だけの軸。
+    layers : sequence of ndarray
+        各層の値 (形は問いません)。
+    limits : tuple of float
+        描く範囲。
+    bins : int
+        区間の数。
+
+    Raises
+    ------
+    ValueError
+        軸と層の数が違うとき。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 2)
+    >>> histograms(axes, [np.zeros(10), np.full(10, 2.0)], (0, 1))
+    >>> axes[1].get_title()
+    '第 2 層\n範囲外 100 %'
+    """
+    check_count("bins", bins)
+    if len(axes) != len(layers):
+        raise ValueError(
+            f"軸と層の数は同じにしてください。受け取った数: {len(axes)} と {len(layers)}"
+        )
+    for number, (ax, values) in enumerate(zip(axes, layers, strict=True), start=1):
+        values = np.ravel(values)
+        inside = (limits[0] <= values) & (values <= limits[1])
+        weights = np.full(np.count_nonzero(inside), 1 / values.size)
+        ax.hist(values[inside], bins, range=limits, weights=weights, color=COLORS["h"])
+        outside = 1 - inside.mean()
+        note = f"\n範囲外 {100 * outside:.0f} %" if outside >= 0.005 else ""
+        ax.set(title=f"第 {number} 層{note}", xlim=limits, xlabel="出力 h")
+    axes[0].set_ylabel("割合")
+
+
+def flow_panels(
+    axes: Sequence[Any],
+    flow: Flow,
+    member: tuple[int, ...] = (),
+    *,
+    label: str | None = None,
+    series: int = 0,
+) -> None:
+    """h・δ・dW の RMS を、層を横軸にとって 3 つの軸に対数で描く。
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib.axes.Axes
+        3 つの軸。
+    flow : Flow
+        `vgbook.flow.gradient_flow` の結果。配列の形は (seeds, ..., 層)。
+    member : tuple of int
+        集団の軸 ``...`` のどの要素を描くか。
+    label : str, optional
+        凡例の名前。
+    series : int
+        `SERIES` の何番目を使うか。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 3)
+    >>> ones = np.ones((10, 20))
+    >>> flow_panels(axes, Flow(ones, ones, ones, ones, ones))
+    >>> [ax.get_title() for ax in axes]
+    ['出力 h', '勾配 δ', '重みの勾配 dW']
+    """
+    panels = (("出力 h", flow.h), ("勾配 δ", flow.delta), ("重みの勾配 dW", flow.dW))
+    for ax, (title, rms) in zip(axes, panels, strict=True):
+        values = np.where(rms > 0, rms, np.nan)[(slice(None), *member)]  # 0 は対数軸に描けない
+        band(ax, np.arange(1, values.shape[-1] + 1), values, label=label, series=series)
+        ax.set(title=title, xlabel="層 (1 が入力側)", yscale="log")
+    axes[0].set_ylabel("RMS")
+
+
+def theory(ax: Any, x: Array, y: Array, label: str = "理論") -> Any:
+    """理論の予測を、測定の上に灰色の破線で重ねる。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        描く軸。
+    x, y : ndarray, shape (T,)
+        横軸と予測。
+    label : str
+        凡例の名前。
+
+    Returns
+    -------
+    Line2D
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> theory(ax, np.arange(3), np.arange(3)).get_label()
+    '理論'
+    """
+    (line,) = ax.plot(x, y, color=COLORS["theory"], ls=(0, (4, 2)), lw=1.4, label=label, zorder=3)
+    return line
+
+
+def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, without: Array) -> None:
+    """6.3.2 の図。標準偏差ごとに、正規化の有無で正解率を比べる。
+
+    Parameters
+    ----------
+    axes : ndarray of matplotlib.axes.Axes
+        標準偏差の数だけの軸 (4 × 4 など)。
+    stds : ndarray, shape (S,)
+        重みの標準偏差。
+    epochs : ndarray, shape (T,)
+        横軸。
+    with_norm, without : ndarray, shape (seeds, T, S)
+        正規化あり・なしの正解率 (0〜1)。NaN は発散で、途中から線が切れます。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 2)
+    >>> accuracy_grid(axes, [1.0, 0.1], np.arange(3), np.ones((10, 3, 2)), np.zeros((10, 3, 2)))
+    >>> axes[0].get_title()
+    'W: 1'
+    """
+    axes = np.asarray(axes)
+    for i, (ax, std) in enumerate(zip(axes.flat, np.asarray(stds), strict=True)):
+        band(ax, epochs, with_norm[..., i], label="BN あり", series=0, marks=4)
+        band(ax, epochs, without[..., i], label="BN なし", series=1, marks=4)
+        if np.isnan(without[:, -1, i]).all():
+            ax.text(0.5, 0.5, "BN なしは発散", transform=ax.transAxes, ha="center", fontsize=9)
+        ax.set(title=f"W: {std:.3g}", ylim=(-0.03, 1.03))
