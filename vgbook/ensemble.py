@@ -71,5 +71,6 @@ def over_seeds(
 def _pile(results: Sequence[Any]) -> Any:
     first = results[0]
     if isinstance(first, tuple):
-        return type(first)(*map(_pile, zip(*results, strict=True)))
+        parts = [_pile(part) for part in zip(*results, strict=True)]
+        return first._make(parts) if hasattr(first, "_make") else tuple(parts)
     return np.stack(results)

@@ -272,8 +272,8 @@ def _train(
     classes = int(max(labels.max(), data.labels_test.max())) + 1
     widths = [x.shape[1], *hidden, classes]
     network = mlp(widths, activation, init, rng=rng, norm=norm, dtype=x.dtype)
-    tests = {"x_test": data.x_test, "labels_test": data.labels_test}
-    return fit(network, SGD(lr), x, labels, rng=rng, progress=False, **tests, **schedule)
+    schedule = {**schedule, "x_test": data.x_test, "labels_test": data.labels_test}
+    return fit(network, SGD(lr), x, labels, rng=rng, progress=False, **schedule)
 
 
 def _data(data: Dataset | None) -> Dataset:

@@ -52,8 +52,9 @@ def _haar(rng: np.random.Generator, shape: Shape) -> Array:
     tall = rng.standard_normal((*shape[:-2], max(n_in, n_out), min(n_in, n_out)))
     q, r = np.linalg.qr(tall)
     # QR 分解の符号の任意性を消さないと、Q は直交群の上で一様にならない
-    q = q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
-    return q if n_in >= n_out else q.mT
+    q *= np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+    haar: Array = q if n_in >= n_out else q.mT
+    return haar
 
 
 @dataclass(frozen=True)

@@ -73,14 +73,15 @@ class Affine:
     def forward(self, x: Array) -> Array:
         """z = xW + b。"""
         self.x = x
-        z = x @ self.params["W"]
+        z: Array = x @ self.params["W"]
         z += self.params["b"]  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
         return z
 
     def backward(self, dy: Array) -> Array:
         """δ を受け取り、dW と db を残し、δWᵀ を返す。"""
         self.grads = {"W": self.x.mT @ dy, "b": dy.sum(axis=-2, keepdims=True)}
-        return dy @ self.params["W"].mT
+        dx: Array = dy @ self.params["W"].mT
+        return dx
 
 
 class Activate:

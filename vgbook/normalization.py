@@ -29,7 +29,7 @@ def _standardize_backward(dx_hat: Array, x_hat: Array, inv_std: Array, axis: int
     """∂L/∂x。正規化が消した 2 方向 (一定の成分と x̂ の成分) を勾配からも取り除く。"""
     constant = dx_hat.mean(axis=axis, keepdims=True)
     along = (dx_hat * x_hat).mean(axis=axis, keepdims=True)
-    dx = dx_hat - constant
+    dx: Array = dx_hat - constant
     dx -= x_hat * along
     dx *= inv_std
     return dx

@@ -49,10 +49,13 @@ def style() -> None:
     """
     import matplotlib.pyplot as plt
     import matplotlib_fontja
+    from cycler import cycler
 
     matplotlib_fontja.japanize()
     plt.rcParams.update(
         {
+            # 前の書体にない字 (₁ や ² など) は次の書体で補う
+            "font.family": [*plt.rcParams["font.family"], "DejaVu Sans"],
             "font.size": 11,
             "axes.titlesize": 11,
             "axes.grid": True,
@@ -60,7 +63,7 @@ def style() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.unicode_minus": False,
-            "axes.prop_cycle": plt.cycler(color=[color for color, _, _ in SERIES]),
+            "axes.prop_cycle": cycler(color=[color for color, _, _ in SERIES]),
             "grid.color": "#B0B0B0",
             "grid.alpha": 0.5,
             "grid.linewidth": 0.6,
@@ -278,9 +281,10 @@ def flow_panels(
     >>> [ax.get_title() for ax in axes]
     ['出力 h', '勾配 δ', '重みの勾配 dW']
     """
+    index: tuple[Any, ...] = (slice(None), *member)
     panels = (("出力 h", flow.h), ("勾配 δ", flow.delta), ("重みの勾配 dW", flow.dW))
     for ax, (title, rms) in zip(axes, panels, strict=True):
-        values = np.where(rms > 0, rms, np.nan)[(slice(None), *member)]  # 0 は対数軸に描けない
+        values = np.where(rms > 0, rms, np.nan)[index]  # 0 は対数軸に描けない
         band(ax, np.arange(1, values.shape[-1] + 1), values, label=label, series=series)
         ax.set(title=title, xlabel="層 (1 が入力側)", yscale="log")
     axes[0].set_ylabel("RMS")
