@@ -70,8 +70,9 @@ def lint(session: nox.Session) -> None:
 def serve(session: nox.Session) -> None:
     """本を組みながら読む。docs/ か vgbook/ を保存すると、ページが新しくなる。"""
     sync(session, "docs")
-    watch = ["--watch", "vgbook", "--ignore", "**/_build/**", "--ignore", "**/_ipython/**"]
-    session.run("sphinx-autobuild", *watch, *session.posargs, "docs", f"{BUILD}/serve")
+    ignored = ("_build", "_ipython", "__pycache__")
+    options = ["--watch=vgbook", *(f"--ignore=**/{folder}/**" for folder in ignored)]
+    session.run("sphinx-autobuild", *options, *session.posargs, "docs", f"{BUILD}/serve")
 
 
 @nox.session

@@ -1,6 +1,7 @@
 """リポジトリが読者に約束していること: 2 つのコマンド、CI、版、配布物、読む順序、docstring。"""
 
 import ast
+import doctest
 import importlib
 import inspect
 import json
@@ -70,6 +71,12 @@ def sessions() -> dict[str, str | None]:
 def test_readme_sets_up_with_exactly_two_commands():
     assert [command.rsplit(" -s ", 1)[1] for command in COMMANDS] == ["docs", "tests"]
     assert all("\n" not in command for command in COMMANDS)
+
+
+def test_readme_example_runs_and_prints_what_it_says():
+    result = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert result.attempted >= 5
+    assert result.failed == 0
 
 
 def test_readme_commands_name_sessions_of_the_noxfile():
