@@ -17,7 +17,7 @@ language = "ja"
 root_doc = "index"
 exclude_patterns = ["_*/**", "**/README.md", "Thumbs.db", ".DS_Store"]
 templates_path = ["_templates"]
-locale_dirs = ["locale"]
+locale_dirs = [str(HERE / "locale")]  # 相対にすると、検索頁の訳が読まれない
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(numpy|np|ArrayLike|NDArray|Array|collections|optional)\b.*")]
 

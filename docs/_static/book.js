@@ -45,3 +45,14 @@ addEventListener("afterprint", () => {
     delete box.dataset.closed;
   }
 });
+
+// 検索結果の抜粋では、数式を 1 度だけ文字にする (頁には HTML と MathML と TeX がある)。
+addEventListener("DOMContentLoaded", () => {
+  if (typeof Search === "undefined") return;
+  const toText = Search.htmlToText;
+  Search.htmlToText = (html, anchor) => {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    page.querySelectorAll(".katex-html, annotation, pre, .eqno").forEach((part) => part.remove());
+    return toText(page.documentElement.outerHTML, anchor);
+  };
+});
