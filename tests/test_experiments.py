@@ -150,7 +150,7 @@ def test_a_seed_of_an_experiment_equals_the_same_training_alone():
         ({"seeds": 0}, "seeds"),
         ({"batch_size": 10**6}, "batch_size"),
         ({"lr": -1}, "lr"),
-        ({"hidden": (0,)}, "widths"),
+        ({"hidden": (0,)}, "hidden"),
     ],
 )
 def test_bad_arguments_are_named(changes, message):

@@ -4,10 +4,12 @@
 引数の名前・期待・受け取った値を日本語で伝えます。
 """
 
+import math
 import operator
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 Array = np.ndarray[Any, Any]
 
@@ -23,6 +25,37 @@ def check_count(name: str, value: object, *, least: int = 1) -> int:
     return count
 
 
+def check_shape(name: str, shape: object) -> tuple[int, ...]:
+    """``shape`` が正の整数のタプルかリストであることを確かめてタプルで返す。"""
+    if not isinstance(shape, tuple | list):
+        raise TypeError(f"{name} には正の整数のタプルを渡してください。受け取った値: {shape!r}")
+    return tuple(check_count(f"{name} の各要素", n) for n in shape)
+
+
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """``dtype`` が float32 か float64 であることを確かめる。"""
+    for accepted in (np.float32, np.float64):
+        if np.dtype(accepted) == dtype:
+            return np.dtype(accepted)
+    raise ValueError(f"dtype には float32 か float64 を渡してください。受け取った値: {dtype!r}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """``value`` が呼び出せることを確かめる。"""
+    if not callable(value):
+        raise TypeError(f"{name} には関数を渡してください。受け取った値: {value!r}")
+
+
+def as_array(name: str, value: object) -> Array:
+    """``value`` を配列にする。長さの揃わないリストは断る。"""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{name} には長さの揃った配列を渡してください。受け取った値: {value!r}"
+        ) from None
+
+
 def check_rng(rng: object) -> None:
     """``rng`` が numpy.random.Generator であることを確かめる。"""
     if not isinstance(rng, np.random.Generator):
@@ -32,10 +65,10 @@ def check_rng(rng: object) -> None:
         )
 
 
-def check_positive(name: str, value: object) -> None:
-    """``value`` が正の有限な実数、またはその配列であることを確かめる。"""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or array.size == 0:
+def check_positive(name: str, value: object, *, many: bool = False) -> None:
+    """``value`` が正の有限な実数、``many`` ならその配列であることを確かめる。"""
+    array = as_array(name, value)
+    if array.dtype.kind not in "iuf" or array.size == 0 or (array.ndim and not many):
         raise ValueError(f"{name} には正の実数を渡してください。受け取った値: {value!r}")
     if not np.all(np.isfinite(array) & (array > 0)):
         raise ValueError(f"{name} には正の有限な実数を渡してください。受け取った値: {value!r}")
@@ -49,9 +82,19 @@ def check_fraction(name: str, value: object) -> None:
         )
 
 
+def check_numbers(name: str, value: object, *, least: float = -math.inf) -> Array | float:
+    """``value`` が ``least`` 以上の有限な実数か、その配列であることを確かめる。"""
+    array = as_array(name, value)
+    fine = array.dtype.kind in "iuf" and array.size > 0
+    if not (fine and np.all(np.isfinite(array) & (array >= least))):
+        bound = f" {least:g} 以上の" if math.isfinite(least) else ""
+        raise ValueError(f"{name} には{bound}有限な実数を渡してください。受け取った値: {value!r}")
+    return array if array.ndim else float(array)
+
+
 def check_data(name: str, x: object, *, width: int | None = None) -> Array:
     """``x`` が空でなく有限な実数の行列 (..., 標本数, 特徴数) であることを確かめる。"""
-    array = np.asarray(x)
+    array = as_array(name, x)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} には実数の配列を渡してください。受け取った dtype: {array.dtype}")
     if array.ndim < 2 or array.size == 0:
@@ -69,9 +112,9 @@ def check_data(name: str, x: object, *, width: int | None = None) -> Array:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-def check_labels(name: str, labels: object, *, size: int, classes: int) -> Array:
+def check_labels(name: str, labels: object, *, size: int, classes: float = math.inf) -> Array:
     """``labels`` が 0 以上 ``classes`` 未満の整数を ``size`` 個もつことを確かめる。"""
-    array = np.asarray(labels)
+    array = as_array(name, labels)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} には整数の配列を渡してください。受け取った dtype: {array.dtype}")
     if array.shape != (size,):
@@ -80,7 +123,8 @@ def check_labels(name: str, labels: object, *, size: int, classes: int) -> Array
         )
     if size and (array.min() < 0 or array.max() >= classes):
         raise ValueError(
-            f"{name} には 0 以上 {classes} 未満の整数を渡してください。"
+            f"{name} には 0 以上{f' {classes} 未満' if classes < math.inf else ''}の整数を"
+            "渡してください。"
             f"受け取った範囲: {array.min()} 〜 {array.max()}"
         )
     return array

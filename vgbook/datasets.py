@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._checks import check_count, check_rng
+from vgbook._checks import check_count, check_dtype, check_rng
 
 Array = np.ndarray[Any, Any]
 PathLike = str | os.PathLike[str]
@@ -69,7 +69,7 @@ def gaussian(n: int, d: int, *, rng: np.random.Generator, dtype: DTypeLike = flo
     """
     check_rng(rng)
     shape = check_count("n", n), check_count("d", d)
-    return rng.standard_normal(shape).astype(_float_dtype(dtype), copy=False)
+    return rng.standard_normal(shape).astype(check_dtype(dtype), copy=False)
 
 
 def digits(dtype: DTypeLike = float, *, n_train: int = 1000) -> Dataset:
@@ -105,7 +105,7 @@ def digits(dtype: DTypeLike = float, *, n_train: int = 1000) -> Dataset:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    dtype = _float_dtype(dtype)
+    dtype = check_dtype(dtype)
     x, labels = load_digits(return_X_y=True)
     classes = len(np.unique(labels))
     most = len(labels) - classes  # どの数字も訓練用と試験用の両方に入る範囲
@@ -191,7 +191,7 @@ def mnist_pair(folder: PathLike, name: str, dtype: DTypeLike = np.float32) -> tu
     """
     if name not in ("train", "t10k"):
         raise ValueError(f'name には "train" か "t10k" を渡してください。受け取った値: {name!r}')
-    dtype = _float_dtype(dtype)
+    dtype = check_dtype(dtype)
     images_path = _find(folder, f"{name}-images-idx3-ubyte")
     labels_path = _find(folder, f"{name}-labels-idx1-ubyte")
     images, labels = read_idx(images_path, ndim=3), read_idx(labels_path, ndim=1)
@@ -309,10 +309,3 @@ def _path(name: str, value: object) -> Path:
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} にはパスを渡してください。受け取った値: {value!r}")
     return Path(value)
-
-
-def _float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    for accepted in (np.float32, np.float64):
-        if np.dtype(accepted) == dtype:
-            return np.dtype(accepted)
-    raise ValueError(f"dtype には float32 か float64 を渡してください。受け取った値: {dtype!r}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vgbook._checks import check_count, check_rng
+from vgbook._checks import check_callable, check_count, check_rng
 
 
 def over_seeds(
@@ -54,7 +54,13 @@ def over_seeds(
     from threadpoolctl import threadpool_limits
     from tqdm import tqdm
 
+    check_callable("run", run)
     check_count("seeds", seeds)
+    if executor is not None and not isinstance(executor, Executor):
+        raise TypeError(
+            "executor には concurrent.futures.Executor を渡してください。"
+            f"受け取った値: {executor!r}"
+        )
     check_rng(rng)
     children = rng.spawn(seeds)
     # 小さな行列積では BLAS の中の並列化は遅くなるだけなので、並列は seed の単位でとる

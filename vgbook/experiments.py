@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._checks import check_count, check_positive
+from vgbook._checks import check_count, check_data, check_labels, check_positive, check_shape
 from vgbook.activations import Activation, relu, sigmoid
 from vgbook.datasets import Dataset, digits
 from vgbook.ensemble import over_seeds
@@ -151,7 +151,7 @@ def batch_norm_grid(
     book_norm = partial(BatchNorm, eps=1e-6, unbiased=False, running_var=0.0)
     schedule = {"steps": steps, "batch_size": batch_size, "evaluate_every": evaluate_every}
     train = partial(_train, data, relu, normal(stds), hidden, lr)
-    run = partial(_with_and_without, train, norm or book_norm, schedule)
+    run = partial(_with_and_without, train, book_norm if norm is None else norm, schedule)
     grid: BatchNormGrid = over_seeds(run, rng=rng, seeds=seeds, executor=executor)
     return grid
 
@@ -270,7 +270,7 @@ def _train(
 ) -> History:
     x, labels = data.x_train, data.labels_train
     classes = int(max(labels.max(), data.labels_test.max())) + 1
-    widths = [x.shape[1], *hidden, classes]
+    widths = [x.shape[1], *check_shape("hidden", hidden), classes]
     network = mlp(widths, activation, init, rng=rng, norm=norm, dtype=x.dtype)
     schedule = {**schedule, "x_test": data.x_test, "labels_test": data.labels_test}
     return fit(network, SGD(lr), x, labels, rng=rng, progress=False, **schedule)
@@ -282,4 +282,12 @@ def _data(data: Dataset | None) -> Dataset:
             "data には Dataset (digits() や mnist(folder) の結果) を渡してください。"
             f"受け取った型: {type(data).__name__}"
         )
-    return digits(np.float32) if data is None else data
+    if data is None:
+        return digits(np.float32)
+    x_train, x_test = (check_data(name, getattr(data, name)) for name in ("x_train", "x_test"))
+    return Dataset(
+        x_train,
+        check_labels("labels_train", data.labels_train, size=len(x_train)),
+        x_test,
+        check_labels("labels_test", data.labels_test, size=len(x_test)),
+    )

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vgbook._checks import check_data, check_positive
+from vgbook._checks import check_callable, check_data, check_positive
 from vgbook.layers import Activate
 from vgbook.losses import softmax_cross_entropy
-from vgbook.network import Network
+from vgbook.network import Network, check_network
 from vgbook.normalization import BatchNorm
 
 Array = np.ndarray[Any, Any]
@@ -70,6 +70,7 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float = 1e-5) -> 
     >>> numerical_gradient(lambda a: np.sum(a**2), a).round(6)
     array([2., 4., 6.])
     """
+    check_callable("f", f)
     check_positive("h", h)
     if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
         raise TypeError(f"a には浮動小数点数の配列を渡してください。受け取った値: {a!r}")
@@ -158,8 +159,12 @@ def check_gradients(
     >>> all(check.ok() for check in checks)
     True
     """
+    check_network(network)
+    check_callable("loss", loss)
     check_positive("h", h)
     x = check_data("x", x, width=network.affines[0].params["W"].shape[-2])
+    if x.ndim != 2:
+        raise ValueError(f"x の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
     if len(x) == 1 and any(isinstance(layer, BatchNorm) and layer.training for layer in network):
         raise ValueError(
             "バッチ正規化を含むネットワークは、大きさ 1 のバッチでは検算できません。出力が "

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._checks import check_count, check_rng
+from vgbook._checks import check_count, check_numbers, check_rng, check_shape
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -95,13 +95,8 @@ class Initializer:
     copies: Shape = ()
 
     def __post_init__(self) -> None:
-        gain = np.asarray(self.gain)
-        if gain.dtype.kind not in "iuf" or not np.all(np.isfinite(gain)):
-            raise ValueError(
-                f"{self.name} の尺度には有限の実数を渡してください。受け取った値: {self.gain!r}"
-            )
-        for count in self.copies:
-            check_count("copies の各要素", count)
+        check_numbers("gain", self.gain)
+        check_shape("copies", self.copies)
 
     def __call__(self, n_in: int, n_out: int, *, rng: np.random.Generator) -> Array:
         """重み W を引く。
@@ -137,10 +132,7 @@ class Initializer:
 
 def _spread(name: str, value: ArrayLike) -> Array | float:
     """標準偏差の倍率として使える値 (0 以上) かを確かめる。"""
-    spread = np.asarray(value)
-    if spread.dtype.kind not in "iuf" or not np.all(spread >= 0):
-        raise ValueError(f"{name} には 0 以上の数を渡してください。受け取った値: {value!r}")
-    return spread if spread.ndim else float(spread)
+    return check_numbers(name, value, least=0)
 
 
 def constant(value: ArrayLike, copies: Shape = ()) -> Initializer:
@@ -170,8 +162,7 @@ def constant(value: ArrayLike, copies: Shape = ()) -> Initializer:
     array([[0.5, 0.5, 0.5],
            [0.5, 0.5, 0.5]])
     """
-    gain = np.asarray(value)
-    return Initializer("constant", _ones, _one, gain if gain.ndim else value, copies)
+    return Initializer("constant", _ones, _one, check_numbers("value", value), copies)
 
 
 def normal(std: ArrayLike, copies: Shape = ()) -> Initializer:
@@ -400,13 +391,20 @@ def stack(*inits: Initializer, copies: Shape = ()) -> Initializer:
     >>> W.shape, W.std(axis=(1, 2)).round(2)
     ((3, 100, 50), array([0.01, 0.1 , 0.14]))
     """
+    if not all(isinstance(init, Initializer) for init in inits):
+        raise TypeError(
+            f"inits には Initializer (he() など) を渡してください。受け取った値: {inits!r}"
+        )
     if not inits or any(init.draw is not inits[0].draw for init in inits):
         raise ValueError(
-            "stack には、乱数の引き方が同じ初期値を 1 つ以上渡してください。"
+            "inits には、乱数の引き方が同じ初期値を 1 つ以上渡してください。"
             f"受け取った初期値: {[init.name for init in inits]}"
         )
     if any(init.copies or np.ndim(init.gain) for init in inits):
-        raise ValueError("stack に渡す初期値の gain は 1 つの数にし、copies は空にしてください。")
+        raise ValueError(
+            "inits の初期値は gain を 1 つの数にし、copies は空にしてください。受け取った形: "
+            f"{[(np.shape(init.gain), init.copies) for init in inits]}"
+        )
     names = ", ".join(init.name for init in inits)
     return Initializer(f"stack({names})", inits[0].draw, partial(_each_std, inits), 1.0, copies)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vgbook._checks import check_labels
+from vgbook._checks import as_array, check_labels
 
 Array = np.ndarray[Any, Any]
 
@@ -49,16 +49,17 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     >>> loss.round(4), d[0, 2:4]
     (np.float64(2.3026), array([ 0.1, -0.9]))
     """
-    logits = np.asarray(logits)
+    logits = as_array("logits", logits)
     size, classes = logits.shape[-2:] if logits.ndim >= 2 else (0, 0)
-    if size == 0 or classes == 0:
+    if size == 0 or classes == 0 or logits.dtype.kind not in "iuf":
         raise ValueError(
-            f"logits には空でない (..., 標本数, クラス数) の配列を渡してください。"
-            f"受け取った形: {logits.shape}"
+            f"logits には空でない (..., 標本数, クラス数) の実数の配列を渡してください。"
+            f"受け取った形と dtype: {logits.shape}, {logits.dtype}"
         )
     labels = check_labels("labels", labels, size=size, classes=classes)
     rows = np.arange(size)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # inf − inf は NaN。発散した要素の印として残す
+        shifted = logits - logits.max(axis=-1, keepdims=True)
     p = np.exp(shifted)
     total = p.sum(axis=-1, keepdims=True)
     loss = (np.log(total[..., 0]) - shifted[..., rows, labels]).mean(axis=-1)
@@ -100,11 +101,16 @@ def mean_squared_error(y: Array, t: Array) -> tuple[Array, Array]:
     >>> mean_squared_error(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0]]))
     (np.float64(2.0), array([[2., 0.]]))
     """
-    y, t = np.asarray(y), np.asarray(t)
-    if y.ndim < 2 or y.shape[-2:] != t.shape[-2:] or y.size == 0:
+    y, t = as_array("y", y), as_array("t", t)
+    # t に y にない集団の軸があると、勾配の形が y と合わなくなる
+    if y.ndim < 2 or y.size == 0 or t.shape not in (y.shape, y.shape[-2:]):
         raise ValueError(
-            f"y と t の (標本数, 次元) は同じで、空でないものにしてください。"
+            f"y と t の (標本数, 次元) は同じで空でなく、t に余分な軸がないようにしてください。"
             f"受け取った形: {y.shape} と {t.shape}"
+        )
+    if y.dtype.kind not in "iuf" or t.dtype.kind not in "iuf":
+        raise TypeError(
+            f"y と t には実数の配列を渡してください。受け取った dtype: {y.dtype} と {t.dtype}"
         )
     diff = y - t
     size = y.shape[-2]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._checks import check_count, check_data, check_rng
+from vgbook._checks import check_count, check_data, check_dtype, check_rng
 from vgbook.activations import Activation, identity
 from vgbook.initializers import Initializer
 from vgbook.layers import Activate, Affine, Layer
@@ -40,6 +40,8 @@ class Network:
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
+        if not isinstance(layers, Sequence) or not all(map(_is_layer, layers)):
+            raise TypeError(f"layers には層のリストを渡してください。受け取った値: {layers!r}")
         self.layers = list(layers)
 
     def __iter__(self) -> Iterator[Layer]:
@@ -98,6 +100,20 @@ class Network:
     def ensemble(self) -> Shape:
         """集団の軸の形。1 つのネットワークなら空のタプル。"""
         return tuple(self.affines[0].params["W"].shape[:-2])
+
+
+def _is_layer(value: object) -> bool:
+    """層のオブジェクトか。クラスそのもの (`Affine` など) は層ではない。"""
+    methods = (getattr(value, name, None) for name in ("forward", "backward"))
+    return not isinstance(value, type) and all(map(callable, methods))
+
+
+def check_network(network: object) -> None:
+    """``network`` がアフィン変換の層を含む `Network` であることを確かめる。"""
+    if not isinstance(network, Network) or not network.affines:
+        raise TypeError(
+            f"network には Affine を含む Network を渡してください。受け取った値: {network!r}"
+        )
 
 
 class Normalization(Protocol):
@@ -167,11 +183,12 @@ def mlp(
     (3, 5, 10)
     """
     sizes = _check_widths(widths)
-    inits = [init] * (len(sizes) - 1) if isinstance(init, Initializer) else list(init)
-    _check_parts(activation, inits, output, len(sizes) - 1)
+    inits = list(init) if isinstance(init, Sequence) else [init] * (len(sizes) - 1)
+    _check_parts(activation, inits, output, norm, len(sizes) - 1)
     check_rng(rng)
+    dtype = check_dtype(dtype)
     weights = [i(*fans, rng=rng) for i, fans in zip(inits, pairwise(sizes), strict=True)]
-    ensemble = np.broadcast_shapes(*(W.shape[:-2] for W in weights))
+    ensemble = _common_ensemble([W.shape[:-2] for W in weights])
     layers: list[Layer] = []
     for W in weights:
         members = np.broadcast_to(W, (*ensemble, *W.shape[-2:]))
@@ -187,22 +204,26 @@ def mlp(
 
 def _check_widths(widths: Sequence[int]) -> list[int]:
     try:
-        return [check_count("widths の各要素", n) for n in _at_least_two(widths)]
+        if not isinstance(widths, Sequence | np.ndarray) or len(widths) < 2:
+            raise ValueError
+        return [check_count("widths の各要素", n) for n in widths]
     except (TypeError, ValueError):
         raise ValueError(
             f"widths には 2 個以上の正の整数を渡してください。受け取った値: {widths!r}"
         ) from None
 
 
-def _at_least_two(widths: Sequence[int]) -> list[int]:
-    sizes = list(widths)
-    if len(sizes) < 2:
-        raise ValueError
-    return sizes
+def _common_ensemble(shapes: Sequence[Shape]) -> Shape:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(
+            f"init の集団の軸は、どの層でも揃えてください。受け取った形: {shapes}"
+        ) from None
 
 
 def _check_parts(
-    activation: object, inits: Sequence[object], output: object, n_layers: int
+    activation: object, inits: Sequence[object], output: object, norm: object, n_layers: int
 ) -> None:
     for name, value in (("activation", activation), ("output", output)):
         if not isinstance(value, Activation):
@@ -214,6 +235,11 @@ def _check_parts(
         raise ValueError(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
             f"渡してください。受け取った値: {inits!r}"
+        )
+    if norm is not None and (not callable(norm) or isinstance(norm, Activation)):
+        raise TypeError(
+            "norm には BatchNorm、LayerNorm、その functools.partial か None を渡してください。"
+            f"受け取った値: {norm!r}"
         )
 
 
@@ -264,6 +290,7 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
     >>> [float(delta.std().round(4)) for delta in signals(network, x, d_output).delta]
     [0.0026, 0.0124, 0.0547, 0.229, 0.9944]
     """
+    check_network(network)
     W_first, W_last = (network.affines[i].params["W"] for i in (0, -1))
     x = check_data("x", x, width=W_first.shape[-2])
     d_output = check_data("d_output", d_output, width=W_last.shape[-1])
@@ -272,6 +299,7 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
             f"x と d_output の標本数は同じにしてください。受け取った形: {x.shape} と "
             f"{d_output.shape}"
         )
+    _check_members(network, x, d_output)
     outputs, gradients = [], []
     for layer in network:
         outputs.append(x := layer.forward(x))
@@ -290,6 +318,20 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
         delta=[gradients[start] for start in starts],
         dW=[affine.grads["W"] for affine in network.affines],
     )
+
+
+def _check_members(network: Network, x: Array, d_output: Array) -> None:
+    """x は集団の軸に揃い、d_output は出力の形を広げないこと。"""
+    try:
+        members = np.broadcast_shapes(network.ensemble, x.shape[:-2])
+        fits = np.broadcast_shapes(members, d_output.shape[:-2]) == members
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"x と d_output の先頭の軸は、ネットワークの集団の軸 {network.ensemble} に揃えて"
+            f"ください。受け取った形: {x.shape} と {d_output.shape}"
+        )
 
 
 def _preactivation(network: Network, outputs: list[Array], start: int, end: int) -> Array:

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._checks import check_count, check_fraction, check_positive
+from vgbook._checks import (
+    check_count,
+    check_dtype,
+    check_fraction,
+    check_numbers,
+    check_positive,
+    check_shape,
+)
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -105,7 +112,9 @@ class BatchNorm:
         check_count("n", n)
         check_positive("eps", eps)
         check_fraction("momentum", momentum)
-        shape = (*ensemble, 1, n)
+        check_numbers("running_var", running_var, least=0)
+        dtype = check_dtype(dtype)
+        shape = (*check_shape("ensemble", ensemble), 1, n)
         self.eps, self.momentum, self.unbiased = eps, momentum, unbiased
         self.running_mean = np.zeros(shape, dtype)
         self.running_var = np.full(shape, running_var, dtype)
@@ -180,7 +189,8 @@ class LayerNorm:
     ) -> None:
         check_count("n", n)
         check_positive("eps", eps)
-        shape = (*ensemble, 1, n)
+        dtype = check_dtype(dtype)
+        shape = (*check_shape("ensemble", ensemble), 1, n)
         self.eps = eps
         self.params = {"gamma": np.ones(shape, dtype), "beta": np.zeros(shape, dtype)}
         self.grads: dict[str, Array] = {}

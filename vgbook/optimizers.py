@@ -22,7 +22,7 @@ def _rate(lr: ArrayLike, param: Array) -> Any:
 
 
 def _learning_rate(lr: ArrayLike) -> Any:
-    check_positive("lr", lr)
+    check_positive("lr", lr, many=True)
     return np.asarray(lr, float) if np.ndim(lr) else float(lr)  # type: ignore[arg-type]
 
 
@@ -225,6 +225,8 @@ class Adam:
         eps: float = 1e-8,
     ) -> None:
         self.lr = _learning_rate(lr)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise ValueError(f"betas には 2 つの実数の組を渡してください。受け取った値: {betas!r}")
         for beta in betas:
             check_fraction("betas の各要素", beta)
         check_positive("eps", eps)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from vgbook._checks import check_count, check_data, check_labels, check_rng
+from vgbook._checks import check_callable, check_count, check_data, check_labels, check_rng
 from vgbook.losses import softmax_cross_entropy
-from vgbook.network import Network
+from vgbook.network import Network, check_network
 from vgbook.normalization import BatchNorm
 
 Array = np.ndarray[Any, Any]
@@ -158,10 +158,17 @@ def fit(
     >>> bool(accuracy(network, x, labels) > 0.95), history.loss.shape
     (True, (200,))
     """
+    check_callable("loss", loss)
+    if watch is not None:
+        check_callable("watch", watch)
     x, labels = _check_pair(network, x, labels, "x", "labels", loss)
+    _check_optimizer(network, optimizer)
     has_test = x_test is not None and labels_test is not None
     if (x_test is None) != (labels_test is None):
-        raise ValueError("x_test と labels_test は両方渡すか、両方省いてください。")
+        only = "labels_test" if x_test is None else "x_test"
+        raise ValueError(
+            f"x_test と labels_test は両方渡すか、両方省いてください。受け取った引数: {only} だけ"
+        )
     if x_test is not None and labels_test is not None:
         x_test, labels_test = _check_pair(network, x_test, labels_test, "x_test", "labels_test")
     steps = _check_schedule(network, steps, batch_size, len(x), evaluate_every)
@@ -210,6 +217,7 @@ def _bar(steps: int, progress: bool) -> Any:
 def _check_pair(
     network: Network, x: Array, labels: Array, x_name: str, labels_name: str, loss: Any = None
 ) -> tuple[Array, Array]:
+    check_network(network)
     W_first, W_last = (network.affines[i].params["W"] for i in (0, -1))
     x = check_data(x_name, x, width=W_first.shape[-2])
     if x.ndim != 2:
@@ -223,6 +231,24 @@ def _check_pair(
             f"受け取った数: {len(x)} と {len(targets)}"
         )
     return x, targets
+
+
+def _check_optimizer(network: Network, optimizer: object) -> None:
+    if isinstance(optimizer, type) or not callable(getattr(optimizer, "step", None)):
+        raise TypeError(
+            "optimizer には最適化手法 (SGD(lr=0.01) など) を渡してください。"
+            f"受け取った値: {optimizer!r}"
+        )
+    rates = np.shape(getattr(optimizer, "lr", ()))
+    try:
+        fits = np.broadcast_shapes(rates, network.ensemble) == network.ensemble
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"optimizer の lr の形は、集団の軸 {network.ensemble} に揃えてください。"
+            f"受け取った形: {rates}"
+        )
 
 
 def _check_schedule(
