@@ -6,7 +6,8 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "_ext"))
+ROOT = HERE.parent
+sys.path[:0] = [str(HERE / "_ext"), str(ROOT)]
 
 # ---- 本 -------------------------------------------------------------------
 project = "勾配消失問題 — 導いて、動かして、確かめる"
@@ -90,6 +91,8 @@ nb_merge_streams = True
 nb_code_prompt_show = "{type}を表示"
 nb_code_prompt_hide = "{type}を隠す"
 os.environ |= {
+    # セルが使う vgbook は、どこで組んでも隣のもの。キャッシュの鍵もそれで決まる
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     "IPYTHONDIR": str(HERE / "_ipython"),
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

@@ -12,6 +12,13 @@ from sphinx.util import logging
 log = logging.getLogger(__name__)
 
 
+def place(node: nodes.Node) -> nodes.Node:
+    """行番号の分かる、いちばん近い祖先。図の節は行番号を持たない。"""
+    while not (node.line and node.source) and node.parent is not None:
+        node = node.parent
+    return node
+
+
 def check_tracebacks(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """図の表示中に起きた例外は、実行の失敗に数えられず、頁に残るだけになる。"""
     for node in doctree.findall(nodes.literal_block):
@@ -29,7 +36,7 @@ def check_alternatives(app: Sphinx, doctree: nodes.document, docname: str) -> No
                 "図に代替文がありません。セルの先頭に mystnb: の image: alt: で、"
                 "図から読み取れることを 1 文で書いてください: %s",
                 node["uri"],
-                location=node,
+                location=place(node),
             )
 
 
@@ -46,7 +53,7 @@ def check_descriptions(app: Sphinx, env: BuildEnvironment) -> None:
     for docname in sorted(env.all_docs):
         if not env.metadata[docname].get("description", "").strip():
             log.warning(
-                "前書き (front matter) に description: がありません。頁の要約を 1 文で書いてください",
+                "前書きに description: がありません。頁の要約を 1 文で書いてください",
                 location=docname,
             )
 

@@ -7,7 +7,7 @@ MyST-NB のキャッシュはセルの文字だけを見るので、``vgbook`` �
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import logging
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -20,16 +20,17 @@ from sphinx.config import Config
 # 上の import は、フォント一覧のキャッシュを先に作るため。初めての機械では数秒かかり、
 # カーネルの中で作らせると、その知らせが stderr に出てビルドが止まる。
 
+logging.getLogger("traitlets").setLevel(logging.WARNING)  # 「実行します」の知らせは要らない
+
 LIBRARIES = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipykernel", "matplotlib-inline")
 
 
 def digest(config_dir: Path) -> str:
     """``vgbook`` のソース、カーネルの設定、Python とライブラリの版の要約値。"""
-    package = Path(importlib.util.find_spec("vgbook").origin).parent
-    sources = [(package, p) for p in package.rglob("*.py")]
-    sources += [(config_dir, p) for p in config_dir.glob("_ipython/*/*.py")]
+    root = config_dir.parent
+    sources = [*root.glob("vgbook/**/*.py"), *config_dir.glob("_ipython/*/*_config.py")]
     h = hashlib.sha256(platform.python_version().encode())
-    for root, path in sorted(sources):
+    for path in sorted(sources):
         h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     for library in LIBRARIES:
         h.update(f"{library}=={version(library)}".encode())

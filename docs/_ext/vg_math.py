@@ -1,7 +1,7 @@
 """数式をビルド時に KaTeX で組む。読む側に JavaScript は要らず、書き損じはビルドを止める。
 
-KaTeX 0.19.1 (``katex/``。字と CSS は ``_static/vendor/katex``) を QuickJS の中で動かす。QuickJS は fork の後でも動き、
-ホイールは Python 3.10 以降のどの版でも同じもの (abi3) で済む。
+KaTeX 0.19.1 (``katex/``。字と CSS は ``_static/vendor/katex``) を QuickJS の中で動かす。
+QuickJS は fork の後でも動き、quickjs-ng のホイールは Python のどの版でも同じもの (abi3) で済む。
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ import unicodedata
 from sphinx.application import Sphinx
 from sphinx.search import SearchLanguage, languages
 
-# かな・カナ・漢字・々〆ー。JavaScript の側と同じ範囲を使う
-CJK = r"\u3005-\u3007\u3040-\u30ff\u3400-\u9fff"
+# 々〆〇、ひらがな、カタカナと長音 (中黒は除く)、漢字
+CJK = r"\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u9fff"
 TOKEN = re.compile(rf"[{CJK}]+|[^\W{CJK}]+")
 KANJI = re.compile(r"[\u3400-\u9fff]")
 
@@ -37,15 +37,15 @@ def split(text: str, *, query: bool = False) -> list[str]:
     return words
 
 
-JS_SPLIT = """
-function splitQuery(query) {
-  const cjk = "\\\\u3005-\\\\u3007\\\\u3040-\\\\u30ff\\\\u3400-\\\\u9fff";
-  const token = new RegExp(`[${cjk}]+|(?:(?![${cjk}])[\\\\p{L}\\\\p{N}\\\\p{M}_])+`, "gu");
+# 問いを切る、ブラウザーの側。split(text, query=True) と同じことをする
+JS_SPLIT = f"""
+function splitQuery(query) {{
+  const token = /[{CJK}]+|(?:(?![{CJK}])[\\p{{L}}\\p{{N}}_])+/gu;
   return (query.normalize("NFKC").match(token) || []).flatMap((word) =>
-    word.length > 1 && new RegExp(`^[${cjk}]`).test(word)
-      ? Array.from({ length: word.length - 1 }, (_, i) => word.slice(i, i + 2))
+    word.length > 1 && /^[{CJK}]/.test(word)
+      ? Array.from({{ length: word.length - 1 }}, (_, i) => word.slice(i, i + 2))
       : [word]);
-}
+}}
 """
 
 

@@ -1,0 +1,192 @@
+"""本を組む仕組み: 古い結果を残さない、失敗を見逃さない、何度組んでも同じ。
+
+docs/ の設定と拡張をそのまま写した、数頁の使い捨ての本を、実際に組んで確かめる。
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+MACHINERY = ("conf.py", "_ext", "_static", "_templates", "locale", "_ipython")
+HEAD = (
+    "---\ndescription: 試し。\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n# 試し\n\n"
+)
+FIGURE = """mystnb:
+  figure:
+    name: fig-line
+    caption: 右上がりの直線。
+  image:
+    alt: 直線が右上がりに伸びる。"""
+
+pytestmark = [pytest.mark.docs, pytest.mark.slow]
+Pages = dict[str, str]
+
+
+def cell(code: str, options: str = "") -> str:
+    return (
+        f"```{{code-cell}} python\n---\n{options}\n---\n{code}\n```\n\n"
+        if options
+        else (f"```{{code-cell}} python\n{code}\n```\n\n")
+    )
+
+
+class Book:
+    """使い捨ての本。``vgbook`` も偽物に差し替える。"""
+
+    def __init__(self, folder: Path, pages: Pages, answer: int = 42) -> None:
+        self.folder, self.docs = folder, folder / "docs"
+        for name in MACHINERY:
+            copy = shutil.copytree if (DOCS / name).is_dir() else shutil.copy
+            self.docs.mkdir(parents=True, exist_ok=True)
+            copy(DOCS / name, self.docs / name)
+        self.set_package(answer)
+        toctree = "\n".join(name for name in pages if name != "index")
+        index = "---\ndescription: 表紙。\n---\n\n# 本\n\n"
+        index += f"```{{toctree}}\n:numbered: 1\n\n{toctree}\n```\n"
+        for name, text in {"index": index, **pages}.items():
+            (self.docs / f"{name}.md").write_text(text, encoding="utf-8")
+        (self.docs / "references.bib").touch()
+
+    def set_package(self, answer: int) -> None:
+        package = self.folder / "vgbook" / "__init__.py"
+        package.parent.mkdir(exist_ok=True)
+        package.write_text(f"answer = {answer}\n")
+
+    def build(self, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sphinx", "-b", "html", "-n", "-W", "--keep-going", "-E"]
+        return subprocess.run(
+            [*command, *options, str(self.docs), str(self.docs / "_build" / "html")],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"NO_COLOR": "1"},
+            check=False,
+        )
+
+    def page(self, name: str) -> str:
+        return (self.docs / "_build" / "html" / f"{name}.html").read_text(encoding="utf-8")
+
+    def output(self, name: str) -> str:
+        return re.findall(r"<pre><span></span>(\d+)\n</pre>", self.page(name))[0]
+
+    def files(self) -> dict[str, bytes]:
+        html = self.docs / "_build" / "html"
+        paths = (p for p in html.rglob("*") if p.is_file() and ".doctrees" not in p.parts)
+        return {str(p.relative_to(html)): p.read_bytes() for p in paths if p.name != ".buildinfo"}
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Book]:
+    def new(pages: Pages, answer: int = 42) -> Book:
+        return Book(tmp_path_factory.mktemp("book"), pages, answer)
+
+    return new
+
+
+ANSWER = cell("from vgbook import answer\n\nanswer")
+GOOD = {
+    "number": HEAD + ANSWER + "$$\nx = \\E[y]\n$$ (eq-mean)\n\n{eq}`eq-mean` は平均です。\n",
+    "figure": HEAD + cell("import matplotlib.pyplot as plt\n\nplt.plot([1, 2]);", FIGURE),
+}
+
+
+# --- 組める。何度組んでも同じ。古い結果を残さない ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def good(write: Callable[..., Book]) -> Book:
+    book = write(GOOD)
+    run = book.build("-j", "2")  # 空のキャッシュを 2 つの読み手が同時に使う
+    assert run.returncode == 0, run.stderr
+    return book
+
+
+def test_a_cold_parallel_build_shows_numbers_equations_and_figures(good: Book):
+    assert good.output("number") == "42"
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML"' in good.page("number")
+    assert "式 (1.1)" in good.page("number")
+    assert 'alt="直線が右上がりに伸びる。"' in good.page("figure")
+    assert "図 2.1" in good.page("figure")
+
+
+def test_the_same_book_is_built_byte_for_byte(good: Book, write: Callable[..., Book]):
+    again = write(GOOD)
+    assert again.build().returncode == 0
+    assert again.files() == good.files()
+
+
+def test_a_changed_package_is_executed_again_and_an_old_one_found_again(
+    write: Callable[..., Book],
+):
+    book = write({"number": GOOD["number"]}, answer=271)
+    for answer in (271, 31415, 271):  # 長さも変える: 同じ秒・同じ長さの変更を .pyc は見落とす
+        book.set_package(answer)
+        assert book.build().returncode == 0
+        assert book.output("number") == str(answer)
+    assert len(list((book.docs / "_build" / ".jupyter_cache").iterdir())) == 2
+
+
+# --- 失敗を見逃さない ----------------------------------------------------------------------
+
+
+def test_a_failing_cell_stops_the_build_and_the_next_build_too(write: Callable[..., Book]):
+    book = write({"bad": HEAD + cell("1 / 0")})
+    for _ in range(2):
+        run = book.build()
+        assert run.returncode != 0
+        assert "ZeroDivisionError" in run.stderr
+
+
+def test_a_cell_that_takes_too_long_stops_the_build(write: Callable[..., Book]):
+    run = write({"slow": HEAD + cell("import time\n\ntime.sleep(60)")}).build(
+        "-D", "nb_execution_timeout=1"
+    )
+    assert run.returncode != 0
+    assert "CellTimeoutError" in run.stderr
+
+
+# 図は、セルが終わってから描かれる。そこで起きた例外は、セルの失敗にならない
+BROKEN_FIGURE = 'import matplotlib.pyplot as plt\n\nplt.title(r"$\\undefined$");'
+NO_ALT = FIGURE[: FIGURE.index("  image:")].rstrip().replace("fig-line", "fig-noalt")
+BAD = {
+    "stderr": HEAD + cell('import sys\n\nprint("x", file=sys.stderr)'),
+    "warned": HEAD + cell('import warnings\n\nwarnings.warn("x")'),
+    "display": HEAD + cell(BROKEN_FIGURE),
+    "noalt": HEAD + cell("import matplotlib.pyplot as plt\n\nplt.plot([1, 2]);", NO_ALT),
+    "typo": HEAD + "$$\n\\fracc{1}{2}\n$$\n",
+    "kanji": HEAD + "$x = 勾配$\n",
+    "rawtex": HEAD + "\\begin{align}\na\n\\end{align}\n",
+    "nometa": "# 要約のない頁\n",
+    "dangling": HEAD + "{numref}`fig-nowhere`\n",
+}
+
+
+@pytest.fixture(scope="module")
+def complaints(write: Callable[..., Book]) -> str:
+    run = write(BAD).build("-j", "2")
+    assert run.returncode == 1
+    return run.stderr
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("stderr", "stderr was found"),
+        ("warned", "stderr was found"),
+        ("display", "セルの出力に例外が残っています"),
+        ("noalt", "図に代替文がありません"),
+        ("typo", "数式を組めません"),
+        ("kanji", "数式を組めません"),
+        ("rawtex", "数式になっていない TeX"),
+        ("nometa", "description: がありません"),
+        ("dangling", "fig-nowhere"),
+    ],
+)
+def test_each_fault_is_a_warning_that_names_its_page(complaints: str, page: str, message: str):
+    assert any(f"{page}.md" in line and message in line for line in complaints.splitlines())

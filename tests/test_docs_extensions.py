@@ -1,0 +1,107 @@
+"""docs/_ext の小さな部品: 検索の切り方、数式、図の寸法、キャッシュの鍵。"""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+DOCS = Path(__file__).parents[1] / "docs"
+sys.path.insert(0, str(DOCS / "_ext"))
+
+quickjs = pytest.importorskip("quickjs")
+import vg_execution  # noqa: E402
+import vg_html  # noqa: E402
+import vg_math  # noqa: E402
+import vg_search  # noqa: E402
+
+pytestmark = pytest.mark.docs
+
+TEXT = "Xavier（ザビエル）の初期値は、標準偏差 1/√n の正規分布。ＲｅＬＵ には He の初期値を使う。"
+
+
+@pytest.fixture(scope="module")
+def in_browser():
+    context = quickjs.Context()
+    context.eval(vg_search.JS_SPLIT)
+    split = context.eval("(text) => JSON.stringify(splitQuery(text))")
+    return lambda text: json.loads(split(text))
+
+
+# --- 検索 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["初期値", "Heの初期値", "標準偏差", "ReLU", "ＲｅＬＵ", "relu", "正規分布", "値", "xavier"],
+)
+def test_every_part_of_a_sentence_is_found(query: str):
+    index = {word.lower() for word in vg_search.split(TEXT)}
+    terms = vg_search.split(query, query=True)
+    assert terms
+    assert {term.lower() for term in terms} <= index
+
+
+@pytest.mark.parametrize("query", ["勾配", "期初", "偏標"])
+def test_what_is_not_there_is_not_found(query: str):
+    index = set(vg_search.split(TEXT))
+    assert not set(vg_search.split(query, query=True)) <= index
+
+
+def test_the_middle_dot_divides_words():
+    assert vg_search.split("Glorot・Bengio、誤差・勾配", query=True) == [
+        *("Glorot", "Bengio", "誤差", "勾配"),
+    ]
+
+
+@given(st.text(st.characters(codec="utf-8", max_codepoint=0xFFEF, exclude_categories=["Cn", "Co"])))
+def test_browser_and_index_cut_words_alike(in_browser, text: str):
+    assert in_browser(text) == vg_search.split(text, query=True)
+
+
+# --- 数式 --------------------------------------------------------------------------------
+
+
+def test_formulas_become_html_and_mathml():
+    html = vg_math.render(r"\pd{L}{W}\text{ 勾配}", {r"\pd": r"\frac{#1}{#2}"}, display=True)
+    assert "<math" in html
+    assert "katex-html" in html
+    assert "勾配" in html
+
+
+@pytest.mark.parametrize("tex", [r"\undefined", r"\frac{1", "勾配", r"a & b"])
+def test_a_slip_in_a_formula_is_an_error(tex: str):
+    with pytest.raises(ValueError, match="KaTeX"):
+        vg_math.render(tex, {}, display=False)
+
+
+# --- 図 ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "size"),
+    [
+        ('<svg width="460.8pt" height="345.6pt" viewBox="0 0 460.8 345.6">', (614, 461)),
+        ('<svg height="20" width="10px">', (10, 20)),
+        ('<svg viewBox="0 0 32 16">', (32, 16)),
+        ("<svg>", None),
+    ],
+)
+def test_the_size_of_an_svg_is_read_in_css_pixels(tmp_path: Path, head: str, size):
+    (tmp_path / "a.svg").write_text(f"<?xml version='1.0'?>\n{head}</svg>")
+    assert vg_html.image_size(tmp_path / "a.svg") == size
+
+
+# --- キャッシュの鍵 -----------------------------------------------------------------------
+
+
+def test_the_cache_key_follows_the_kernel_settings(tmp_path: Path):
+    settings = tmp_path / "_ipython" / "profile_default" / "ipython_kernel_config.py"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("a = 1\n")
+    before = vg_execution.digest(tmp_path)
+    assert vg_execution.digest(tmp_path) == before
+    settings.write_text("a = 2\n")
+    assert vg_execution.digest(tmp_path) != before
