@@ -205,7 +205,12 @@ def curve(ax: Any, activation: Activation, limits: tuple[float, float] = (-6.0, 
 
 
 def histograms(
-    axes: Sequence[Any], layers: Sequence[Array], limits: tuple[float, float], bins: int = 30
+    axes: Sequence[Any],
+    layers: Sequence[Array],
+    limits: tuple[float, float],
+    bins: int = 30,
+    *,
+    numbers: Sequence[int] | None = None,
 ) -> None:
     r"""層ごとのヒストグラムを横に並べる。範囲の外にある値の割合も書く。
 
@@ -221,11 +226,13 @@ def histograms(
         描く範囲。
     bins : int
         区間の数。
+    numbers : sequence of int, optional
+        題に書く層の番号。省略すると 1 から順に付けます。
 
     Raises
     ------
     ValueError
-        軸と層の数が違うとき。
+        軸と層と番号の数が違うとき。
 
     Examples
     --------
@@ -239,7 +246,8 @@ def histograms(
         raise ValueError(
             f"軸と層の数は同じにしてください。受け取った数: {len(axes)} と {len(layers)}"
         )
-    for number, (ax, values) in enumerate(zip(axes, layers, strict=True), start=1):
+    numbers = range(1, len(layers) + 1) if numbers is None else numbers
+    for number, ax, values in zip(numbers, axes, layers, strict=True):
         values = np.ravel(values)
         inside = (limits[0] <= values) & (values <= limits[1])
         weights = np.full(np.count_nonzero(inside), 1 / values.size)
