@@ -20,7 +20,10 @@ exclude_patterns = ["_*/**", "**/README.md", "Thumbs.db", ".DS_Store"]
 templates_path = ["_templates"]
 locale_dirs = [str(HERE / "locale")]  # 相対にすると、検索頁の訳が読まれない
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(numpy|np|ArrayLike|NDArray|Array|collections|optional)\b.*")]
+nitpick_ignore_regex = [  # ほかの本の言葉。インターネットなしで組めるように、リンクしない
+    ("py:.*", r"(numpy|np|ArrayLike|NDArray|Array|collections|concurrent|os|optional)\b.*"),
+    ("py:data", r"[a-z_]+"),
+]
 
 extensions = [
     "myst_nb",
@@ -29,7 +32,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
-    "numpydoc",
+    "sphinx.ext.napoleon",
     "vg_execution",  # 実行の環境とキャッシュの鍵
     "vg_check",  # 見逃してはならない誤りを警告にする
     "vg_numbering",  # 章番号を部をまたいで続ける
@@ -102,10 +105,15 @@ os.environ |= {
 
 # ---- API ------------------------------------------------------------------
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
+autodoc_typehints = "none"  # 型と形は docstring が日本語で述べる
 autodoc_preserve_defaults = True
-numpydoc_show_class_members = False
-numpydoc_xref_param_type = False
+default_role = "code"  # docstring の `x`
+napoleon_google_docstring = False
+napoleon_use_param = False  # 型は文として書く (「長さ n の配列」など)。リンクにしない
+napoleon_use_rtype = False
+napoleon_custom_sections = [("Attributes", "params_style")]
+smartquotes_action = "D"  # 「引数 -- 説明」の -- を – に
+smartquotes_excludes = {}
 
 # ---- 見た目 ---------------------------------------------------------------
 html_theme = "furo"

@@ -63,6 +63,13 @@ def depart_hidden(self: HTML5Translator, node: HideCodeCellNode) -> None:
     self.body.append("</details>\n")
 
 
+def translate_sections(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Napoleon が訳さない見出し。"""
+    lines[:] = [line.replace(":Attributes:", ":属性:") for line in lines]
+
+
 def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
     meta = context.get("meta") or {}
     description = meta.get("description") or DESCRIPTIONS.get(name)
@@ -80,6 +87,7 @@ def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tre
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", size_images)
+    app.connect("autodoc-process-docstring", translate_sections, priority=900)
     app.connect("html-page-context", fix_page, priority=900)
     app.add_node(HideCodeCellNode, override=True, html=(visit_hidden, depart_hidden))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
