@@ -4,7 +4,7 @@
 くい人にも、白黒の紙でも区別できるようにします。ばらつきは「中央値の線」と「最小から最大の帯」です。
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -298,6 +298,57 @@ def flow_panels(
     axes[0].set_ylabel("RMS")
 
 
+def computation_graph(
+    ax: Any,
+    nodes: Mapping[str, tuple[float, float]],
+    edges: Sequence[tuple[str, str, float, float]],
+) -> None:
+    """計算グラフを描く。辺ごとに、順伝播の値を青の実線、逆伝播の値を朱の破線で書く。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        描く軸。
+    nodes : mapping of str to (float, float)
+        丸の中に書く文字と、その位置 (隣との間隔は 1 ほど)。
+    edges : sequence of (str, str, float, float)
+        (始点, 終点, 順伝播の値, 逆伝播の値)。
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> computation_graph(ax, {"t": (0, 0), "z": (1, 0)}, [("t", "z", 3.0, 6.0)])
+    >>> [text.get_text() for text in ax.texts if text.get_text()]
+    ['3', '6', 't', 'z']
+    """
+    from matplotlib.patches import Circle
+
+    radius = 0.2
+    for start, end, forward, backward in edges:
+        tail, head = np.array(nodes[start], float), np.array(nodes[end], float)
+        along = (head - tail) / np.linalg.norm(head - tail)
+        left = np.array([-along[1], along[0]])
+        tail, head = tail + 1.2 * radius * along, head - 1.2 * radius * along
+        _signal(ax, tail, head, left, forward, COLORS["h"], "-")
+        _signal(ax, head, tail, -left, backward, COLORS["delta"], "--")
+    for label, center in nodes.items():
+        ax.add_patch(Circle(center, radius, fill=False, lw=1.4))
+        ax.text(*center, label, ha="center", va="center")
+    ax.set_aspect("equal")
+    ax.axis("off")
+    ax.autoscale_view()
+
+
+def _signal(
+    ax: Any, tail: Array, head: Array, side: Array, value: float, color: str, dash: str
+) -> None:
+    """辺の片側 ``side`` に寄せた矢印と、その値。"""
+    style = {"arrowstyle": "->", "color": color, "lw": 1.8, "ls": dash, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", head + 0.05 * side, tail + 0.05 * side, arrowprops=style)
+    place = (tail + head) / 2 + 0.2 * side
+    ax.text(*place, f"{value:.4g}".replace("-", "−"), color=color, ha="center", va="center")
+
+
 def theory(ax: Any, x: Array, y: Array, label: str = "理論") -> Any:
     """理論の予測を、測定の上に灰色の破線で重ねる。
 
@@ -350,5 +401,6 @@ def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, witho
         band(ax, epochs, with_norm[..., i], label="BN あり", series=0, marks=4)
         band(ax, epochs, without[..., i], label="BN なし", series=1, marks=4)
         if np.isnan(without[:, -1, i]).all():
-            ax.text(0.5, 0.5, "BN なしは発散", transform=ax.transAxes, ha="center", fontsize=9)
+            note = {"ha": "right", "fontsize": 9, "transform": ax.transAxes}
+            ax.text(0.98, 0.06, "BN なしは発散", **note)
         ax.set(title=f"W: {std:.3g}", ylim=(-0.03, 1.03))
