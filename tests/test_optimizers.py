@@ -87,13 +87,13 @@ def test_float32_weights_stay_float32(make, lr):
 
 def test_a_diverged_member_does_not_disturb_the_others():
     layer = Affine(np.ones((2, 1, 1)))
-    optimizer = Adam(0.1)
+    network, optimizer = Network([layer]), Adam(0.1)
     for _ in range(5):
         layer.grads = {
             "W": np.array([[[np.nan]], [[1.0]]]),
             "b": np.zeros((2, 1, 1)),
         }
-        optimizer.step(Network([layer]))
+        optimizer.step(network)
     assert np.isnan(layer.params["W"][0]).all()
     assert layer.params["W"][1].item() == pytest.approx(0.5)
 
@@ -114,3 +114,15 @@ def test_coefficients_must_be_fractions():
     ):
         with pytest.raises(ValueError, match="受け取った値"):
             make()
+
+
+@pytest.mark.parametrize("kind", [Momentum, AdaGrad, RMSProp, Adam])
+def test_a_record_of_one_network_is_not_carried_to_another(kind):
+    first, second = (Network([Affine(np.ones((3, 4)))]) for _ in range(2))
+    for network in (first, second):
+        network[0].grads = {"W": np.ones((3, 4)), "b": np.ones((1, 4))}
+    optimizer = kind(0.1)
+    optimizer.step(first)
+    with pytest.raises(ValueError, match="1 つのネットワークにつき 1 つ"):
+        optimizer.step(second)
+    np.testing.assert_array_equal(second[0].params["W"], 1.0)

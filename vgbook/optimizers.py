@@ -2,7 +2,7 @@
 
 どれも ``step(network)`` で、直前の `Network.backward` が残した勾配を使って重みを書き換えます。
 更新式の規約は PyTorch に合わせました。``lr`` に集団の形の配列を渡すと、ネットワークごとに違う
-学習率になります。
+学習率になります。慣性や二乗平均の記録をもつ手法は、1 つのネットワークにつき 1 つ作ります。
 """
 
 from typing import Any
@@ -26,8 +26,23 @@ def _learning_rate(lr: ArrayLike) -> Any:
     return np.asarray(lr, float) if np.ndim(lr) else float(lr)  # type: ignore[arg-type]
 
 
-def _zeros(network: Network) -> list[Array]:
-    return [np.zeros_like(param) for param, _ in network.pairs()]
+class _State:
+    """過去の勾配の記録。重みと同じ形の 0 から始まり、1 つのネットワークだけに属する。"""
+
+    def __init__(self) -> None:
+        self.network: Network | None = None
+        self.arrays: list[Array] = []
+
+    def of(self, network: Network) -> list[Array]:
+        if self.network is None:
+            self.network = network
+            self.arrays = [np.zeros_like(param) for param, _ in network.pairs()]
+        if self.network is not network:
+            raise ValueError(
+                "最適化手法は、1 つのネットワークにつき 1 つ作ってください。この最適化手法は、"
+                "別のネットワークの学習で貯めた勾配の記録をもっています。"
+            )
+        return self.arrays
 
 
 class SGD:
@@ -94,12 +109,11 @@ class Momentum:
         self.lr = _learning_rate(lr)
         check_fraction("momentum", momentum)
         self.momentum = momentum
-        self.v: list[Array] = []
+        self.v = _State()
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        self.v = self.v or _zeros(network)
-        for (param, grad), v in zip(network.pairs(), self.v, strict=True):
+        for (param, grad), v in zip(network.pairs(), self.v.of(network), strict=True):
             v *= self.momentum
             v += grad
             param -= _rate(self.lr, param) * v
@@ -134,12 +148,11 @@ class AdaGrad:
         self.lr = _learning_rate(lr)
         check_positive("eps", eps)
         self.eps = eps
-        self.s: list[Array] = []
+        self.s = _State()
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        self.s = self.s or _zeros(network)
-        for (param, grad), s in zip(network.pairs(), self.s, strict=True):
+        for (param, grad), s in zip(network.pairs(), self.s.of(network), strict=True):
             s += np.square(grad)
             param -= _rate(self.lr, param) * grad / (np.sqrt(s) + self.eps)
 
@@ -177,12 +190,11 @@ class RMSProp:
         check_fraction("alpha", alpha)
         check_positive("eps", eps)
         self.alpha, self.eps = alpha, eps
-        self.s: list[Array] = []
+        self.s = _State()
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        self.s = self.s or _zeros(network)
-        for (param, grad), s in zip(network.pairs(), self.s, strict=True):
+        for (param, grad), s in zip(network.pairs(), self.s.of(network), strict=True):
             s *= self.alpha
             s += (1 - self.alpha) * np.square(grad)
             param -= _rate(self.lr, param) * grad / (np.sqrt(s) + self.eps)
@@ -231,15 +243,15 @@ class Adam:
             check_fraction("betas の各要素", beta)
         check_positive("eps", eps)
         self.betas, self.eps, self.t = betas, eps, 0
-        self.m: list[Array] = []
-        self.s: list[Array] = []
+        self.m = _State()
+        self.s = _State()
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        self.m, self.s = self.m or _zeros(network), self.s or _zeros(network)
         self.t += 1
         beta1, beta2 = self.betas
-        for (param, grad), m, s in zip(network.pairs(), self.m, self.s, strict=True):
+        m_all, s_all = self.m.of(network), self.s.of(network)
+        for (param, grad), m, s in zip(network.pairs(), m_all, s_all, strict=True):
             m *= beta1
             m += (1 - beta1) * grad
             s *= beta2
