@@ -35,6 +35,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "vg_execution",  # 実行の環境とキャッシュの鍵
     "vg_check",  # 見逃してはならない誤りを警告にする
+    "vg_lines",  # 和文の途中の改行を空白にしない
     "vg_numbering",  # 章番号を部をまたいで続ける
     "vg_math",  # 数式をビルド時に KaTeX で組む
     "vg_newlines",  # 和文の途中の改行を詰める
@@ -92,6 +93,7 @@ nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_output_stderr = "error"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # 表と数式も使える
 nb_render_markdown_format = "myst"  # セルが出す表を、本文の表と同じに組む
 nb_code_prompt_show = "{type}を表示"
 nb_code_prompt_hide = "{type}を隠す"

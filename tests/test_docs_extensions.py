@@ -14,6 +14,7 @@ sys.path.insert(0, str(DOCS / "_ext"))
 quickjs = pytest.importorskip("quickjs")
 import vg_execution  # noqa: E402
 import vg_html  # noqa: E402
+import vg_lines  # noqa: E402
 import vg_math  # noqa: E402
 import vg_search  # noqa: E402
 
@@ -59,6 +60,25 @@ def test_the_middle_dot_divides_words():
 @given(st.text(st.characters(codec="utf-8", max_codepoint=0xFFEF, exclude_categories=["Cn", "Co"])))
 def test_browser_and_index_cut_words_alike(in_browser, text: str):
     assert in_browser(text) == vg_search.split(text, query=True)
+
+
+# --- 改行 --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after", "joined"),
+    [
+        ("勾配が\n消える", "", "", "勾配が消える"),
+        ("消える。\nReLU は", "", "", "消える。ReLU は"),
+        ("ReLU\nfunction", "", "", "ReLU\nfunction"),
+        ("ReLU は\nsigmoid と", "", "", "ReLU は\nsigmoid と"),
+        ("勾配は\n", "", "消", "勾配は"),
+        ("\nと重み", "値", "", "と重み"),
+        ("\nと重み", "x", "", "\nと重み"),
+    ],
+)
+def test_line_breaks_inside_japanese_leave_no_space(text, before, after, joined):
+    assert vg_lines.join(text, before, after) == joined
 
 
 # --- 数式 --------------------------------------------------------------------------------
