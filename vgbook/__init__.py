@@ -40,6 +40,7 @@ from vgbook.activations import (
     tanh,
 )
 from vgbook.datasets import Dataset, digits, gaussian, mnist
+from vgbook.diagnosis import Diagnosis, diagnose, from_state_dict
 from vgbook.ensemble import over_seeds
 from vgbook.experiments import batch_norm_grid, compare_initializers, learning_speed
 from vgbook.flow import Flow, activation_distribution, gradient_flow
@@ -73,6 +74,7 @@ __all__ = [
     "BatchNorm",
     "Check",
     "Dataset",
+    "Diagnosis",
     "Flow",
     "History",
     "Initializer",
@@ -88,9 +90,11 @@ __all__ = [
     "check_gradients",
     "compare_initializers",
     "constant",
+    "diagnose",
     "digits",
     "elu",
     "fit",
+    "from_state_dict",
     "gaussian",
     "gelu",
     "glorot",
