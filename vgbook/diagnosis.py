@@ -122,7 +122,9 @@ class Diagnosis:
             f"<li>第 {f.layer} 層 <strong>{f.verdict}</strong>: {escape(f.rule)} → {f.cure}</li>"
             for f in self.findings
         )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = (
+            f'<table class="docutils"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        )
         return table + (f"<ul>{notes}</ul>" if notes else "<p>異常は見つかりません。</p>")
 
 
