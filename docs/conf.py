@@ -38,7 +38,6 @@ extensions = [
     "vg_lines",  # 和文の途中の改行を空白にしない
     "vg_numbering",  # 章番号を部をまたいで続ける
     "vg_math",  # 数式をビルド時に KaTeX で組む
-    "vg_newlines",  # 和文の途中の改行を詰める
     "vg_search",  # 日本語の検索
     "vg_html",  # 出力する HTML の手直し
 ]
@@ -94,7 +93,6 @@ nb_execution_show_tb = True
 nb_output_stderr = "error"
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # 表と数式も使える
-nb_render_markdown_format = "myst"  # セルが出す表を、本文の表と同じに組む
 nb_code_prompt_show = "{type}を表示"
 nb_code_prompt_hide = "{type}を隠す"
 os.environ |= {
