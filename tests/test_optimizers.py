@@ -6,7 +6,7 @@ import torch
 
 from vgbook.layers import Affine
 from vgbook.network import Network
-from vgbook.optimizers import SGD, AdaGrad, Adam, Momentum, RMSProp
+from vgbook.optimizers import SGD, AdaGrad, Adam, Clip, Momentum, RMSProp
 
 PAIRS = [
     (SGD, lambda p, lr: torch.optim.SGD(p, lr=lr)),
@@ -126,3 +126,30 @@ def test_a_record_of_one_network_is_not_carried_to_another(kind):
     with pytest.raises(ValueError, match="1 つのネットワークにつき 1 つ"):
         optimizer.step(second)
     np.testing.assert_array_equal(second[0].params["W"], 1.0)
+
+
+def test_clipping_agrees_with_torch_member_by_member():
+    r = np.random.default_rng(0)
+    W, grads = np.zeros((3, 4, 5)), r.standard_normal((3, 4, 5)) * [[[0.01]], [[1.0]], [[100.0]]]
+    layer = Affine(W)
+    layer.grads = {"W": grads.copy(), "b": np.zeros((3, 1, 5))}
+    Clip(SGD(1.0), max_norm=2.0).step(Network([layer]))
+    for member in range(3):
+        p = torch.zeros(4, 5, dtype=torch.float64, requires_grad=True)
+        p.grad = torch.tensor(grads[member])
+        torch.nn.utils.clip_grad_norm_([p], 2.0)
+        # PyTorch は分母に 1e-6 を足すので、その分だけ違う
+        np.testing.assert_allclose(layer.params["W"][member], -p.grad, rtol=1e-6)
+
+
+def test_clipping_leaves_small_and_zero_gradients_alone():
+    layer = Affine(np.ones((2, 3, 4)))
+    layer.grads = {
+        "W": np.stack([np.zeros((3, 4)), np.full((3, 4), 0.1)]),
+        "b": np.zeros((2, 1, 4)),
+    }
+    Clip(SGD(1.0), max_norm=5.0).step(Network([layer]))
+    np.testing.assert_array_equal(layer.params["W"][0], 1.0)
+    np.testing.assert_array_equal(layer.params["W"][1], 0.9)
+    with pytest.raises(ValueError, match="max_norm"):
+        Clip(SGD(1.0), max_norm=0)

@@ -59,9 +59,12 @@ from vgbook.initializers import (
 )
 from vgbook.layers import Activate, Affine, Layer
 from vgbook.losses import mean_squared_error, softmax_cross_entropy
-from vgbook.network import Network, Signals, mlp, signals
+from vgbook.lsuv import lsuv
+from vgbook.network import Network, Signals, mlp, signals, trace
 from vgbook.normalization import BatchNorm, LayerNorm
-from vgbook.optimizers import SGD, AdaGrad, Adam, Momentum, RMSProp
+from vgbook.optimizers import SGD, AdaGrad, Adam, Clip, Momentum, RMSProp
+from vgbook.recurrent import Recurrent
+from vgbook.residual import Residual
 from vgbook.training import History, accuracy, fit
 
 __all__ = [
@@ -73,6 +76,7 @@ __all__ = [
     "Affine",
     "BatchNorm",
     "Check",
+    "Clip",
     "Dataset",
     "Diagnosis",
     "Flow",
@@ -83,6 +87,8 @@ __all__ = [
     "Momentum",
     "Network",
     "RMSProp",
+    "Recurrent",
+    "Residual",
     "Signals",
     "accuracy",
     "activation_distribution",
@@ -105,6 +111,7 @@ __all__ = [
     "leaky_relu",
     "learning_speed",
     "lecun",
+    "lsuv",
     "mean_squared_error",
     "mish",
     "mlp",
@@ -123,5 +130,6 @@ __all__ = [
     "stack",
     "step",
     "tanh",
+    "trace",
     "xavier",
 ]

@@ -165,7 +165,9 @@ def check_gradients(
     x = check_data("x", x, width=network.affines[0].params["W"].shape[-2])
     if x.ndim != 2:
         raise ValueError(f"x の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
-    if len(x) == 1 and any(isinstance(layer, BatchNorm) and layer.training for layer in network):
+    if len(x) == 1 and any(
+        isinstance(layer, BatchNorm) and layer.training for layer in network.leaves()
+    ):
         raise ValueError(
             "バッチ正規化を含むネットワークは、大きさ 1 のバッチでは検算できません。出力が "
             "β だけで決まり、どの勾配も 0 になるので、間違った逆伝播でも合格してしまいます。"
@@ -218,7 +220,7 @@ def _sides(network: Network) -> Array:
     """どのプレ活性が折れ目のどちら側にあるか (..., 個数)。±h で変われば、折れ目をまたいでいる。"""
     sides = [
         np.sign(layer.z - kink).reshape(*layer.z.shape[:-2], -1)
-        for layer in network
+        for layer in network.leaves()
         if isinstance(layer, Activate)
         for kink in layer.activation.kinks
     ]

@@ -76,7 +76,7 @@ class Network:
     @contextmanager
     def inference(self) -> Iterator[None]:
         """この ``with`` の中だけ、バッチ正規化を推論に切り替える。"""
-        switched = [layer for layer in self if getattr(layer, "training", False)]
+        switched = [layer for layer in self.leaves() if getattr(layer, "training", False)]
         for layer in switched:
             layer.training = False  # type: ignore[attr-defined]
         try:
@@ -90,6 +90,11 @@ class Network:
         for layer in self:
             for name, param in layer.params.items():
                 yield param, layer.grads[name]
+
+    def leaves(self) -> Iterator[Layer]:
+        """残差ブロックの中身もほどいて、層を 1 つずつ返す。"""
+        for layer in self:
+            yield from getattr(layer, "branch", [layer])
 
     @property
     def affines(self) -> list[Affine]:
@@ -300,15 +305,7 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
             f"{d_output.shape}"
         )
     _check_members(network, x, d_output)
-    outputs, gradients = [], []
-    for layer in network:
-        outputs.append(x := layer.forward(x))
-    d = np.broadcast_to(d_output, outputs[-1].shape)
-    for layer in reversed(network):
-        gradients.append(d)  # ∂L/∂(この層の出力)
-        d = layer.backward(d)
-    gradients.reverse()
-
+    outputs, gradients = trace(network, x, d_output)
     starts = [i for i, layer in enumerate(network) if isinstance(layer, Affine)]
     ends = [*(i - 1 for i in starts[1:]), len(network) - 1]
     spans = list(zip(starts, ends, strict=True))
@@ -316,7 +313,7 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
         h=[outputs[end] for end in ends],
         z=[_preactivation(network, outputs, start, end) for start, end in spans],
         delta=[gradients[start] for start in starts],
-        dW=[affine.grads["W"] for affine in network.affines],
+        dW=[network[start].grads["W"] for start in starts],
     )
 
 
@@ -332,6 +329,42 @@ def _check_members(network: Network, x: Array, d_output: Array) -> None:
             f"x と d_output の先頭の軸は、ネットワークの集団の軸 {network.ensemble} に揃えて"
             f"ください。受け取った形: {x.shape} と {d_output.shape}"
         )
+
+
+def trace(network: Network, x: Array, d_output: Array) -> tuple[list[Array], list[Array]]:
+    """順伝播と逆伝播を 1 回ずつ行い、層ごとの出力と、その出力での勾配を返す。
+
+    2 つ目のループが、この本の主役です。
+
+    Parameters
+    ----------
+    network : Network
+        調べるネットワーク。
+    x : ndarray, shape (..., N, n_in)
+        入力。
+    d_output : ndarray, shape (..., N, n_out)
+        出力での勾配 ∂L/∂y。
+
+    Returns
+    -------
+    outputs, gradients : list of ndarray
+        長さは層の数。``gradients[i]`` は ∂L/∂(``outputs[i]``)。
+
+    Examples
+    --------
+    >>> network = Network([Affine(np.eye(2)), Affine(2 * np.eye(2))])
+    >>> outputs, gradients = trace(network, np.ones((1, 2)), np.ones((1, 2)))
+    >>> [float(y[0, 0]) for y in outputs], [float(d[0, 0]) for d in gradients]
+    ([1.0, 2.0], [2.0, 1.0])
+    """
+    outputs, gradients = [], []
+    for layer in network:
+        outputs.append(x := layer.forward(x))
+    d = np.broadcast_to(d_output, x.shape)
+    for layer in reversed(network):
+        gradients.append(d)
+        d = layer.backward(d)
+    return outputs, gradients[::-1]
 
 
 def _preactivation(network: Network, outputs: list[Array], start: int, end: int) -> Array:

@@ -258,3 +258,48 @@ class Adam:
             s += (1 - beta2) * np.square(grad)
             m_hat, s_hat = m / (1 - beta1**self.t), s / (1 - beta2**self.t)
             param -= _rate(self.lr, param) * m_hat / (np.sqrt(s_hat) + self.eps)
+
+
+class Clip:
+    r"""勾配のノルムを切り詰めてから、別の最適化手法で更新する。
+
+    .. math:: g \leftarrow g \cdot \min\!\left(1, \frac{\theta}{\lVert g \rVert}\right)
+
+    ノルムは、ネットワークごとに、すべての重みの勾配を 1 本に並べて測ります。爆発を防ぎますが、
+    消失には効きません。出典: Pascanu et al. (2013), Algorithm 1。
+
+    Parameters
+    ----------
+    optimizer : SGD, Momentum, AdaGrad, RMSProp or Adam
+        切り詰めた後に使う最適化手法。
+    max_norm : float
+        ノルムの上限 θ (正)。
+
+    Raises
+    ------
+    ValueError
+        ``max_norm`` が正でないとき。
+
+    Examples
+    --------
+    >>> from vgbook.layers import Affine
+    >>> network = Network([Affine(np.zeros((2, 1)))])
+    >>> network[0].grads = {"W": np.array([[30.0], [40.0]]), "b": np.zeros((1, 1))}
+    >>> Clip(SGD(lr=1.0), max_norm=5.0).step(network)
+    >>> network[0].params["W"].ravel()
+    array([-3., -4.])
+    """
+
+    def __init__(self, optimizer: Any, max_norm: float) -> None:
+        check_positive("max_norm", max_norm)
+        self.optimizer, self.max_norm = optimizer, max_norm
+
+    def step(self, network: Network) -> None:
+        """勾配を切り詰めて、重みを 1 回更新する。"""
+        squares = [np.square(g).sum(axis=(-2, -1), keepdims=True) for _, g in network.pairs()]
+        norm = np.sqrt(sum(squares))
+        # θ/max(θ, ‖g‖) と書くと、‖g‖ = 0 でも割り算が安全になる
+        factor = self.max_norm / np.maximum(norm, self.max_norm)
+        for _, grad in network.pairs():
+            grad *= factor
+        self.optimizer.step(network)

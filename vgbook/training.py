@@ -258,7 +258,7 @@ def _check_schedule(
         raise ValueError(
             f"batch_size は標本数 {size} 以下にしてください。受け取った値: {batch_size}"
         )
-    if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network):
+    if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.leaves()):
         raise ValueError(
             "バッチ正規化の学習には大きさ 2 以上のミニバッチが必要です。大きさ 1 では"
             "平均を引いた値がすべて 0 になります。受け取った値: batch_size=1"
