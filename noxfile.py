@@ -29,6 +29,16 @@ def sync(session: nox.Session, *groups: str, inexact: bool = False) -> None:
     session.run_install("uv", "sync", *options, f"--python={session.virtualenv.location}")
 
 
+def sync_with_torch(session: nox.Session) -> None:
+    """試験に要るものと PyTorch を、session の環境に入れる。"""
+    # PyTorch は答え合わせの相手であり、vgbook は使わない。uv.lock に書くと、どの計算機でも
+    # GPU 用の数 GB のファイルを取りに行くことになるので、ここだけ pip に任せる。pip は、手元に
+    # 用意した CPU 用のファイルや配布元が設定してあれば、それを使う。PyTorch が頼る小さな
+    # パッケージの版は uv.lock が決めている。--inexact は、次の sync で PyTorch を消さないため。
+    sync(session, "test", "docs", inexact=True)
+    session.run_install("python", "-m", "pip", "install", "--quiet", "torch==2.13.0")
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """本を HTML に組む。警告も、セルの失敗も、標準エラー出力も失敗とする。"""
@@ -41,12 +51,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """すべての試験を走らせる。パッケージの doctest も含む。"""
-    # PyTorch は答え合わせの相手であり、vgbook は使わない。uv.lock に書くと、どの計算機でも
-    # GPU 用の数 GB のファイルを取りに行くことになるので、ここだけ pip に任せる。pip は、手元に
-    # 用意した CPU 用のファイルや配布元が設定してあれば、それを使う。PyTorch が頼る小さな
-    # パッケージの版は uv.lock が決めている。--inexact は、次の sync で PyTorch を消さないため。
-    sync(session, "test", "docs", inexact=True)
-    session.run_install("python", "-m", "pip", "install", "--quiet", "torch==2.13.0")
+    sync_with_torch(session)
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
@@ -80,3 +85,10 @@ def linkcheck(session: nox.Session) -> None:
     """本の外へのリンクが生きているか調べる。"""
     sync(session, "docs")
     session.run("sphinx-build", "-j", "auto", "-b", "linkcheck", "docs", f"{BUILD}/linkcheck")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """学習の 1 歩の速さを、1 つずつ動かす場合と PyTorch とに比べる。"""
+    sync_with_torch(session)
+    session.run("python", "benchmarks/ensemble.py", *session.posargs)
