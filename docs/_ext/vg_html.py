@@ -25,6 +25,12 @@ ROLES = {  # 読み上げの役割の書き漏らしと、廃止された役割
     'role="doc-biblioentry"': 'role="listitem"',
 }
 
+EMPTY_HEADER = re.compile(r'<th class="head[^"]*">(<p></p>)?</th>')
+UNUSED = (
+    "mystnb.",  # OS の設定だけを見て暗くする。読者の選択に従うように book.css で組む
+    "design-tabs",  # タブは使わない
+)
+
 
 def image_size(path: Path) -> tuple[int, int] | None:
     """表示するときの幅と高さ (CSS ピクセル)。"""
@@ -76,13 +82,15 @@ def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tre
     if description:
         tag = f'<meta name="description" content="{escape(description.strip(), quote=True)}">'
         context["metatags"] = context.get("metatags", "") + tag
-    # MyST-NB の CSS は OS の設定だけを見て暗くする。本は読者の選択に従うので book.css で組む
-    context["css_files"] = [
-        css for css in context["css_files"] if "mystnb." not in str(css.filename)
-    ]
     for key in ("body", "furo_navigation_tree"):
         for wrong, right in ROLES.items():
             context[key] = context.get(key, "").replace(wrong, right)
+    context["body"] = EMPTY_HEADER.sub("<td></td>", context["body"])
+    for key in ("css_files", "script_files"):
+        unused = UNUSED if "sd-" in context["body"] else (*UNUSED, "sphinx-design")
+        context[key] = [
+            file for file in context[key] if not any(name in str(file.filename) for name in unused)
+        ]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
