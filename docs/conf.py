@@ -124,7 +124,7 @@ html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_js_files = ["book.js"]
-html_copy_source = False
+html_copy_source = True  # 「この頁の原稿を見る」の先
 html_scaled_image_link = False
 html_show_sphinx = False
 html_permalinks_icon = "#"
@@ -134,6 +134,6 @@ pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 copybutton_exclude = ".linenos, .gp, .go"
 html_theme_options = {
-    "top_of_page_buttons": [],
+    "top_of_page_buttons": ["view"],
     "light_css_variables": {"color-code-background": "#f6f8fa"},
 }

@@ -17,6 +17,23 @@ addEventListener("load", focusOverflowing);
 addEventListener("resize", focusOverflowing);
 document.addEventListener("toggle", focusOverflowing, true); // <details> を開いたとき
 
+// 狭い画面の目次の引き出しを、キーボードと読み上げでも開けるようにする (furo は指とマウスだけ)。
+for (const [id, name] of [["__navigation", "本の目次"], ["__toc", "この頁の見出し"]]) {
+  const drawer = document.getElementById(id);
+  for (const icon of document.querySelectorAll(`label[for="${id}"] > .icon`)) {
+    icon.tabIndex = 0;
+    icon.setAttribute("role", "button");
+    icon.setAttribute("aria-label", name);
+    icon.setAttribute("aria-expanded", "false");
+    icon.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      icon.click();
+    });
+    drawer.addEventListener("change", () => icon.setAttribute("aria-expanded", drawer.checked));
+  }
+}
+
 // sphinx-copybutton は日本語を持たない。
 if (typeof messages !== "undefined") {
   messages.ja = {
