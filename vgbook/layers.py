@@ -79,9 +79,13 @@ class Affine:
 
     def backward(self, dy: Array) -> Array:
         """δ を受け取り、dW と db を残し、δWᵀ を返す。"""
-        self.grads = {"W": self.x.mT @ dy, "b": dy.sum(axis=-2, keepdims=True)}
+        self.gradients(dy)
         dx: Array = dy @ self.params["W"].mT
         return dx
+
+    def gradients(self, dy: Array) -> None:
+        """dW と db だけを残す。δWᵀ を使う前の層がないときのため。"""
+        self.grads = {"W": self.x.mT @ dy, "b": dy.sum(axis=-2, keepdims=True)}
 
 
 class Activate:

@@ -68,6 +68,16 @@ class Network:
             dy = layer.backward(dy)
         return dy
 
+    def gradients(self, dy: Array) -> None:
+        """学習用の逆伝播。入力での勾配は誰も使わないので、最初の層ではその行列積を省く。"""
+        first, *later = self.layers
+        for layer in reversed(later):
+            dy = layer.backward(dy)
+        if isinstance(first, Affine):
+            first.gradients(dy)
+        else:
+            first.backward(dy)
+
     def predict(self, x: Array) -> Array:
         """推論の順伝播。バッチ正規化はバッチの統計ではなく移動平均を使う。"""
         with self.inference():
