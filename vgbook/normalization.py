@@ -32,16 +32,6 @@ def _standardize(x: Array, axis: int, eps: float) -> tuple[Array, Array, Array, 
     return centered, inv_std, mean, var
 
 
-def _standardize_backward(dx_hat: Array, x_hat: Array, inv_std: Array, axis: int) -> Array:
-    """∂L/∂x。正規化が消した 2 方向 (一定の成分と x̂ の成分) を勾配からも取り除く。"""
-    constant = dx_hat.mean(axis=axis, keepdims=True)
-    along = (dx_hat * x_hat).mean(axis=axis, keepdims=True)
-    dx: Array = dx_hat - constant
-    dx -= x_hat * along
-    dx *= inv_std
-    return dx
-
-
 class BatchNorm:
     r"""バッチ正規化の層 (状態をもつ唯一の層)。
 
@@ -143,14 +133,18 @@ class BatchNorm:
 
     def backward(self, dy: Array) -> Array:
         """dγ と dβ を残し ∂L/∂x を返す。推論時は統計が定数なので γ/√(v+ε) 倍だけ。"""
-        self.grads = {
-            "gamma": (dy * self.x_hat).sum(axis=-2, keepdims=True),
-            "beta": dy.sum(axis=-2, keepdims=True),
-        }
-        dx_hat = dy * self.params["gamma"]
+        gamma = (dy * self.x_hat).sum(axis=-2, keepdims=True)
+        beta = dy.sum(axis=-2, keepdims=True)
+        self.grads = {"gamma": gamma, "beta": beta}
+        scale = self.params["gamma"] * self.inv_std
         if not self.training:
-            return dx_hat * self.inv_std
-        return _standardize_backward(dx_hat, self.x_hat, self.inv_std, -2)
+            return dy * scale
+        # 式の 2 つの平均は dβ/N と dγ/N なので、もう一度とらなくてよい
+        n_batch = dy.shape[-2]
+        dx: Array = dy - beta / n_batch
+        dx -= self.x_hat * (gamma / n_batch)
+        dx *= scale
+        return dx
 
 
 class LayerNorm:
@@ -208,4 +202,10 @@ class LayerNorm:
             "gamma": (dy * self.x_hat).sum(axis=-2, keepdims=True),
             "beta": dy.sum(axis=-2, keepdims=True),
         }
-        return _standardize_backward(dy * self.params["gamma"], self.x_hat, self.inv_std, -1)
+        # x̂ を作るときに消えた 2 方向 (一定の成分と x̂ の成分) を、勾配からも取り除く
+        dx_hat = dy * self.params["gamma"]
+        along = (dx_hat * self.x_hat).mean(axis=-1, keepdims=True)
+        dx: Array = dx_hat - dx_hat.mean(axis=-1, keepdims=True)
+        dx -= self.x_hat * along
+        dx *= self.inv_std
+        return dx
