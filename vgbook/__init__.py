@@ -41,7 +41,7 @@ from vgbook.activations import (
 )
 from vgbook.datasets import Dataset, digits, gaussian, mnist
 from vgbook.diagnosis import Diagnosis, diagnose, from_state_dict
-from vgbook.ensemble import over_seeds
+from vgbook.ensemble import over_members, over_seeds
 from vgbook.experiments import batch_norm_grid, compare_initializers, learning_speed
 from vgbook.flow import Flow, activation_distribution, gradient_flow
 from vgbook.gradcheck import Check, check_gradients, numerical_gradient
@@ -119,6 +119,7 @@ __all__ = [
     "normal",
     "numerical_gradient",
     "orthogonal",
+    "over_members",
     "over_seeds",
     "relu",
     "selu",

@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike
 from vgbook._checks import check_count, check_data, check_labels, check_positive, check_shape
 from vgbook.activations import Activation, relu, sigmoid
 from vgbook.datasets import Dataset, digits
-from vgbook.ensemble import over_seeds
+from vgbook.ensemble import footprint, over_members, take, take_rates
 from vgbook.flow import per_layer, rms
 from vgbook.initializers import Initializer, he, normal, stack, xavier
 from vgbook.network import Network, Normalization, mlp
 from vgbook.normalization import BatchNorm
 from vgbook.optimizers import SGD
-from vgbook.training import History, fit
+from vgbook.training import History, check_rates, fit
 
 Array = np.ndarray[Any, Any]
 
@@ -41,6 +41,7 @@ def compare_initializers(
     batch_size: int = 128,
     evaluate_every: int | None = 100,
     seeds: int = 10,
+    chunk: int | None = None,
     executor: Executor | None = None,
 ) -> History:
     """『ゼロから作る』6.2.4 の実験。初期値だけを変えて学習を比べる。
@@ -61,8 +62,8 @@ def compare_initializers(
         SGD の学習率。
     steps, batch_size, evaluate_every
         `fit` と同じ。損失は、元の実験と同じく更新の後に測り直します。
-    seeds, executor
-        `over_seeds` と同じ。
+    seeds, chunk, executor
+        `over_members` と同じ。
 
     Returns
     -------
@@ -86,7 +87,10 @@ def compare_initializers(
     run = partial(
         _train, data, activation, init, hidden, lr, None, {**schedule, "reevaluate": True}
     )
-    history: History = over_seeds(run, rng=rng, seeds=seeds, executor=executor)
+    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    history: History = over_members(
+        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+    )
     return history
 
 
@@ -111,6 +115,7 @@ def batch_norm_grid(
     evaluate_every: int | None = 10,
     norm: Normalization | None = None,
     seeds: int = 10,
+    chunk: int | None = None,
     executor: Executor | None = None,
 ) -> BatchNormGrid:
     """『ゼロから作る』6.3.2 の実験。初期値の標準偏差ごとに、バッチ正規化の有無を比べる。
@@ -125,7 +130,7 @@ def batch_norm_grid(
         乱数生成器。
     stds : array_like
         重みの標準偏差。数 1 つなら 6.3.2 の最初の図 (1 つの初期値での比較) になります。
-    hidden, lr, steps, batch_size, evaluate_every, seeds, executor
+    hidden, lr, steps, batch_size, evaluate_every, seeds, chunk, executor
         `compare_initializers` と同じ。
     norm : BatchNorm, LayerNorm, partial or None
         使う正規化。省略すると、元の実験と同じ ε = 10⁻⁶・偏りのある移動分散のバッチ正規化。
@@ -150,9 +155,13 @@ def batch_norm_grid(
     data = data._replace(x_train=data.x_train[:1000], labels_train=data.labels_train[:1000])
     book_norm = partial(BatchNorm, eps=1e-6, unbiased=False, running_var=0.0)
     schedule = {"steps": steps, "batch_size": batch_size, "evaluate_every": evaluate_every}
-    train = partial(_train, data, relu, normal(stds), hidden, lr)
+    init = normal(stds)
+    train = partial(_train, data, relu, init, hidden, lr)
     run = partial(_with_and_without, train, book_norm if norm is None else norm, schedule)
-    grid: BatchNormGrid = over_seeds(run, rng=rng, seeds=seeds, executor=executor)
+    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    grid: BatchNormGrid = over_members(
+        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+    )
     return grid
 
 
@@ -161,9 +170,10 @@ def _with_and_without(
     norm: Normalization,
     schedule: dict[str, Any],
     rng: np.random.Generator,
+    part: slice,
 ) -> BatchNormGrid:
     twin = copy.deepcopy(rng)  # 同じ乱数列から、同じ重みと同じミニバッチを引く
-    return BatchNormGrid(train(None, schedule, rng), train(norm, schedule, twin))
+    return BatchNormGrid(train(None, schedule, rng, part), train(norm, schedule, twin, part))
 
 
 class Speed(NamedTuple):
@@ -177,6 +187,13 @@ class Speed(NamedTuple):
     """更新と重みの比 lr·RMS(dW)/RMS(W)。"""
     loss: Array
     """ミニバッチでの損失、(seeds, steps, ...)。"""
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """軸の名前。``...`` は集団の軸です。"""
+        measured = ("seed", "measurement")
+        layers = (*measured, ..., "layer")
+        return {"at": measured, "dW": layers, "update": layers, "loss": ("seed", "step", ...)}
 
 
 def learning_speed(
@@ -192,13 +209,14 @@ def learning_speed(
     every: int = 10,
     norm: Normalization | None = None,
     seeds: int = 10,
+    chunk: int | None = None,
     executor: Executor | None = None,
 ) -> Speed:
     """学習の間、各層がどれだけの速さで動くかを測る。
 
     Parameters
     ----------
-    data, rng, activation, init, hidden, steps, batch_size, seeds, executor
+    data, rng, activation, init, hidden, steps, batch_size, seeds, chunk, executor
         `compare_initializers` と同じ。``init`` を省略すると `xavier`。
     lr : float
         SGD の学習率。
@@ -226,8 +244,12 @@ def learning_speed(
     check_positive("lr", lr)
     init = xavier() if init is None else init
     schedule = {"steps": steps, "batch_size": batch_size}
-    run = partial(_speed, _data(data), activation, init, hidden, lr, norm, schedule, every)
-    speed: Speed = over_seeds(run, rng=rng, seeds=seeds, executor=executor)
+    data = _data(data)
+    run = partial(_speed, data, activation, init, hidden, lr, norm, schedule, every)
+    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    speed: Speed = over_members(
+        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+    )
     return speed
 
 
@@ -241,6 +263,7 @@ def _speed(
     schedule: dict[str, Any],
     every: int,
     rng: np.random.Generator,
+    part: slice,
 ) -> Speed:
     at: list[int] = []
     grads: list[Array] = []
@@ -254,7 +277,8 @@ def _speed(
             grads.append(dW)
             ratios.append(lr * dW / W)
 
-    history = _train(data, activation, init, hidden, lr, norm, {**schedule, "watch": watch}, rng)
+    schedule = {**schedule, "watch": watch}
+    history = _train(data, activation, init, hidden, lr, norm, schedule, rng, part)
     return Speed(np.array(at), np.stack(grads), np.stack(ratios), history.loss)
 
 
@@ -267,13 +291,29 @@ def _train(
     norm: Normalization | None,
     schedule: dict[str, Any],
     rng: np.random.Generator,
+    part: slice = slice(None),
 ) -> History:
     x, labels = data.x_train, data.labels_train
-    classes = int(max(labels.max(), data.labels_test.max())) + 1
-    widths = [x.shape[1], *check_shape("hidden", hidden), classes]
-    network = mlp(widths, activation, init, rng=rng, norm=norm, dtype=x.dtype)
+    widths = _widths(data, hidden)
+    network = mlp(widths, activation, take(init, part), rng=rng, norm=norm, dtype=x.dtype)
+    lr = take_rates(lr, init, part)
     schedule = {**schedule, "x_test": data.x_test, "labels_test": data.labels_test}
     return fit(network, SGD(lr), x, labels, rng=rng, progress=False, **schedule)
+
+
+def _widths(data: Dataset, hidden: Sequence[int]) -> list[int]:
+    classes = int(max(data.labels_train.max(), data.labels_test.max())) + 1
+    return [data.x_train.shape[1], *check_shape("hidden", hidden), classes]
+
+
+def _nbytes(
+    data: Dataset, init: Initializer, hidden: Sequence[int], lr: ArrayLike, batch_size: int
+) -> int:
+    """1 つのネットワークの学習が使うバイト数。集団を塊に分ける前に、形の食い違いも調べる。"""
+    if np.ndim(lr) and isinstance(init, Initializer):
+        check_rates(lr, init.ensemble)
+    check_count("batch_size", batch_size)
+    return footprint(_widths(data, hidden), batch_size, data.x_train.dtype)
 
 
 def _data(data: Dataset | None) -> Dataset:

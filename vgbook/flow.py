@@ -13,7 +13,7 @@ import numpy as np
 
 from vgbook._checks import check_count
 from vgbook.activations import Activation
-from vgbook.ensemble import over_seeds
+from vgbook.ensemble import footprint, over_members, take
 from vgbook.initializers import Initializer
 from vgbook.network import Normalization, Signals, mlp, signals
 
@@ -87,6 +87,11 @@ class Flow(NamedTuple):
     dW: Array
     """重みの勾配の RMS。"""
 
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """軸の名前。``...`` は集団の軸です。"""
+        return dict.fromkeys(self._fields, ("seed", ..., "layer"))
+
 
 def gradient_flow(
     activation: Activation,
@@ -98,6 +103,7 @@ def gradient_flow(
     samples: int = 200,
     norm: Normalization | None = None,
     seeds: int = 10,
+    chunk: int | None = None,
     executor: Executor | None = None,
 ) -> Flow:
     """深いネットワークで、h・δ・dW の大きさが層とともにどう変わるかを測る。
@@ -110,8 +116,8 @@ def gradient_flow(
         乱数生成器。
     seeds : int
         繰り返しの数。
-    executor : concurrent.futures.Executor, optional
-        `over_seeds` と同じ。
+    chunk, executor
+        `over_members` と同じ。
 
     Returns
     -------
@@ -132,8 +138,13 @@ def gradient_flow(
     >>> ratio.shape, bool(ratio.max() < 0.01)
     ((10,), True)
     """
+    for name, value in (("depth", depth), ("width", width), ("samples", samples)):
+        check_count(name, value)
     run = partial(_flow, activation, init, depth, width, samples, norm)
-    flow: Flow = over_seeds(run, rng=rng, seeds=seeds, executor=executor)
+    nbytes = footprint([width] * (depth + 1), samples)
+    flow: Flow = over_members(
+        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+    )
     return flow
 
 
@@ -145,9 +156,10 @@ def _flow(
     samples: int,
     norm: Normalization | None,
     rng: np.random.Generator,
+    part: slice = slice(None),
 ) -> Flow:
     s = activation_distribution(
-        activation, init, rng=rng, depth=depth, width=width, samples=samples, norm=norm
+        activation, take(init, part), rng=rng, depth=depth, width=width, samples=samples, norm=norm
     )
     with np.errstate(over="ignore", invalid="ignore"):
         return Flow(

@@ -8,7 +8,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -125,9 +125,47 @@ class Initializer:
         check_count("n_in", n_in)
         check_count("n_out", n_out)
         check_rng(rng)
-        scale = np.asarray(self.gain * self.std(n_in, n_out))
+        scale = self._scale(n_in, n_out)
         noise = self.draw(rng, (*self.copies, n_in, n_out))
         return scale.reshape(*scale.shape, *(1,) * noise.ndim) * noise
+
+    def _scale(self, n_in: int, n_out: int) -> Array:
+        return np.asarray(self.gain * self.std(n_in, n_out))
+
+    @property
+    def ensemble(self) -> Shape:
+        """集団の軸の形 ``(*gain.shape, *copies)``。"""
+        return (*self._scale(1, 1).shape, *self.copies)
+
+    def members(self, part: slice) -> "Initializer":
+        """``gain`` の先頭の軸から一部を取り出す。同じ乱数列を渡せば、同じ重みになる。
+
+        Parameters
+        ----------
+        part : slice
+            取り出す範囲。``gain`` が 1 つの数なら、何も取り除きません。
+
+        Returns
+        -------
+        Initializer
+
+        Examples
+        --------
+        >>> init = normal([1.0, 0.1, 0.01])
+        >>> rest = init.members(slice(1, None))
+        >>> rest.ensemble
+        (2,)
+        >>> W, W_rest = (i(3, 2, rng=np.random.default_rng(0)) for i in (init, rest))
+        >>> bool(np.all(W[1:] == W_rest))
+        True
+        """
+        if self._scale(1, 1).ndim == 0:
+            return self
+        return replace(self, std=partial(_std_of_part, self, part), gain=1.0)
+
+
+def _std_of_part(init: Initializer, part: slice, n_in: int, n_out: int) -> Array:
+    return init._scale(n_in, n_out)[part]
 
 
 def _spread(name: str, value: ArrayLike) -> Array | float:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vgbook._checks import check_callable, check_count, check_data, check_labels, check_rng
 from vgbook.losses import softmax_cross_entropy
@@ -45,6 +46,19 @@ class History(NamedTuple):
     def diverged(self) -> Array:
         """発散したか、(...) の真偽値。"""
         return self.diverged_at >= 0
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """軸の名前。``...`` は集団の軸です。`over_seeds` を通った記録は先頭に seed をもちます。"""
+        seed = ("seed",) * (self.at.ndim - 1)
+        measured = (*seed, "measurement")
+        return {
+            "loss": (*seed, "step", ...),
+            "at": measured,
+            "train_accuracy": (*measured, ...),
+            "test_accuracy": (*measured, ...),
+            "diverged_at": (*seed, ...),
+        }
 
 
 def accuracy(network: Network, x: Array, labels: Array) -> Array:
@@ -181,7 +195,7 @@ def fit(
         for step in (bar := _bar(steps, progress)):
             batch = rng.integers(len(x), size=batch_size)
             losses[step], dy = loss(network.forward(x[batch]), labels[batch])
-            network.backward(dy)
+            network.gradients(dy)
             if watch is not None:
                 watch(step, network)
             optimizer.step(network)
@@ -239,15 +253,19 @@ def _check_optimizer(network: Network, optimizer: object) -> None:
             "optimizer には最適化手法 (SGD(lr=0.01) など) を渡してください。"
             f"受け取った値: {optimizer!r}"
         )
-    rates = np.shape(getattr(optimizer, "lr", ()))
+    check_rates(getattr(optimizer, "lr", ()), network.ensemble)
+
+
+def check_rates(lr: ArrayLike, ensemble: tuple[int, ...]) -> None:
+    """学習率の形が集団の軸に揃うことを確かめる。"""
     try:
-        fits = np.broadcast_shapes(rates, network.ensemble) == network.ensemble
+        fits = np.broadcast_shapes(np.shape(lr), ensemble) == ensemble
     except ValueError:
         fits = False
     if not fits:
         raise ValueError(
-            f"optimizer の lr の形は、集団の軸 {network.ensemble} に揃えてください。"
-            f"受け取った形: {rates}"
+            f"optimizer の lr の形は、集団の軸 {ensemble} に揃えてください。"
+            f"受け取った形: {np.shape(lr)}"
         )
 
 
