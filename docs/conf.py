@@ -87,7 +87,7 @@ math_macros = {
 
 # ---- 実行 -----------------------------------------------------------------
 nb_execution_mode = "cache"  # 置き場は vg_execution が決める
-nb_execution_timeout = 120  # 秒。1 セルあたり
+nb_execution_timeout = 300  # 秒。1 セルあたり。止まらないセルを見つけるためのもの
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_output_stderr = "error"
