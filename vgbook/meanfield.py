@@ -1,0 +1,396 @@
+r"""平均場の理論: 幅が無限に広い、初期値のままのネットワークの予言です。
+
+層 l のプレ活性は、幅が広ければ分散 :math:`q_l` の正規分布に従います。重みを
+:math:`W_{ij} \sim N(0, \sigma_w^2 / n_\mathrm{in})`、バイアスを :math:`b_j \sim N(0, \sigma_b^2)`
+とすると、信号の大きさ q と、2 つの入力の相関 c は、1 層ごとに次の写像で移ります。
+
+.. math::
+
+   q \mapsto \sigma_w^2 E[\varphi(\sqrt{q} Z)^2] + \sigma_b^2, \qquad
+   c \mapsto \frac{\sigma_w^2 E[\varphi(u_1) \varphi(u_2)] + \sigma_b^2}{q^*}
+
+逆伝播では、勾配の二乗ノルムが 1 層ごとに
+:math:`\chi_1 = \sigma_w^2 E[\varphi'(\sqrt{q^*} Z)^2]` 倍になります。:math:`\chi_1 < 1` なら消失、
+:math:`\chi_1 > 1` なら爆発、その境目が臨界線です。
+出典: Poole ほか (2016)、Schoenholz ほか (2017)。
+
+``sigma_w``, ``sigma_b``, ``q`` は互いに揃う (broadcast できる) 配列なら何でもかまいません。
+求まらない値は NaN、無限に大きくなる q は ``inf`` と返します。
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vgbook.activations import Activation, Array
+from vgbook.quadrature import gaussian_mean, pair_mean
+
+_GRID = np.concatenate([[0.0], np.geomspace(1e-12, 1e12, 481)])  # 根を挟む区間を探す q の目盛り
+_ROUNDING = 1e-12  # 求積の精度。これより 1 に近い倍率は 1 と区別しない
+
+
+class Moments(NamedTuple):
+    """入力が N(0, q) のときの φ の平均・二乗平均・分散と、φ′ の二乗平均。どれも q の形です。"""
+
+    mean: Array
+    mean_square: Array
+    variance: Array
+    slope_square: Array
+
+
+class DepthScales(NamedTuple):
+    """深さの尺度 ξ (層の数)。信号の大きさ、相関、勾配の順で、どれも (σ_w, σ_b) の形です。"""
+
+    length: Array
+    correlation: Array
+    gradient: Array
+
+
+def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
+    """E φ, E φ², Var φ, E φ′² を求めます。プレ活性は N(0, q) に従うとします。
+
+    Examples
+    --------
+    >>> from vgbook import relu
+    >>> moments(relu).mean_square  # 折り返した半分だけが残る
+    np.float64(0.5)
+    """
+    center = activation(0.0)  # φ(0) からのずれで計算し、分散の桁落ちを避ける
+    shift = _mean(activation, lambda z: activation(z) - center, q)
+    spread = _mean(activation, lambda z: (activation(z) - center) ** 2, q)
+    return Moments(
+        mean=center + shift,
+        mean_square=_mean_square(activation, q),
+        variance=spread - shift**2,
+        slope_square=_slope_square(activation, q),
+    )
+
+
+def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
+    r"""信号の大きさ q を保つ利得 :math:`\sqrt{q / E[\varphi(\sqrt{q} Z)^2]}` を求めます。
+
+    標準偏差 ``gain / √n_in`` の重みなら、q は次の層でも q のままです。ReLU では He の :math:`\sqrt2`。
+
+    Examples
+    --------
+    >>> from vgbook import relu, tanh
+    >>> print(f"{gain(relu):.6f} {gain(tanh):.6f}")
+    1.414214 1.592537
+    """
+    return np.sqrt(np.asarray(q) / _mean_square(activation, q))
+
+
+def bn_explosion(activation: Activation) -> Array:
+    r"""バッチ正規化の網で、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
+
+    :math:`E[\varphi'(Z)^2] / \mathrm{Var}[\varphi(Z)]`。ReLU では :math:`\pi / (\pi - 1)` です。
+    重みの大きさに依らないので、初期値では消せません。出典: Yang ほか (2019)。
+
+    Examples
+    --------
+    >>> from vgbook import relu
+    >>> print(f"{bn_explosion(relu):.6f}")
+    1.466942
+    """
+    m = moments(activation)
+    return m.slope_square / m.variance
+
+
+def ln_factor(activation: Activation) -> Array:
+    r"""層正規化の網で、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
+
+    :math:`E[\varphi'(Z)^2] / E[\varphi(Z)^2]`。ReLU では 1 です。
+
+    Examples
+    --------
+    >>> from vgbook import sigmoid
+    >>> print(f"{ln_factor(sigmoid):.4f}")
+    0.1527
+    """
+    m = moments(activation)
+    return m.slope_square / m.mean_square
+
+
+def length_map(
+    activation: Activation, q: ArrayLike, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0
+) -> Array:
+    r"""次の層の信号の大きさ :math:`\sigma_w^2 E[\varphi(\sqrt{q} Z)^2] + \sigma_b^2` を求めます。
+
+    Examples
+    --------
+    >>> from vgbook import tanh
+    >>> print(f"{length_map(tanh, 1.0, 1.0):.4f}")
+    0.3943
+    """
+    sigma_w, sigma_b = _scales(sigma_w, sigma_b)
+    return sigma_w**2 * _mean_square(activation, q) + sigma_b**2
+
+
+def fixed_point(
+    activation: Activation, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0, *, start: float = 1.0
+) -> Array:
+    r"""q を ``start`` から何層も移したときの行き先、不動点 :math:`q^*` を求めます。
+
+    Returns
+    -------
+    ndarray, shape (...)
+        :math:`q^*`。ReLU と He の初期値のように、どの q も動かないときは ``start``。
+        q が限りなく大きくなるなら ``inf``。行き先が :math:`10^{12}` を超えるときと、
+        振動して落ち着かないときは NaN です。
+
+    Examples
+    --------
+    >>> from vgbook import relu, tanh
+    >>> print(f"{fixed_point(tanh, 2**0.5, 0.05**0.5):.5f}")
+    0.72176
+    >>> fixed_point(relu, [1.0, 2.0])
+    array([ 0., inf])
+    """
+    sigma_w, sigma_b = _scales(sigma_w, sigma_b)
+    q = _follow(lambda q: _mean_square(activation, q), sigma_w**2, sigma_b**2, start)
+    diverges = sigma_w**2 * _slope_square(activation, np.inf) >= 1 - _ROUNDING
+    oscillates = np.abs(_length_slope(activation, q, sigma_w)) > 1 + 1e-6
+    return np.where(np.isnan(q) & diverges, np.inf, np.where(oscillates, np.nan, q))[()]
+
+
+def chi_at(activation: Activation, q: ArrayLike, sigma_w: ArrayLike) -> Array:
+    r"""信号の大きさが q の層での :math:`\chi = \sigma_w^2 E[\varphi'(\sqrt{q} Z)^2]` を求めます。
+
+    Examples
+    --------
+    >>> from vgbook import sigmoid
+    >>> chi_at(sigmoid, 0.0, 1.0)  # 飽和していなくても、1 層で勾配の二乗は 1/16
+    np.float64(0.0625)
+    """
+    return np.asarray(sigma_w) ** 2 * _slope_square(activation, q)
+
+
+def chi(activation: Activation, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0) -> Array:
+    r"""不動点での :math:`\chi_1`、すなわち勾配の二乗ノルムの 1 層あたりの倍率を求めます。
+
+    q* が ``inf`` のときは、q → ∞ の極限です (ReLU なら :math:`\sigma_w^2 / 2`)。
+
+    Examples
+    --------
+    >>> from vgbook import sigmoid
+    >>> print(f"{chi(sigmoid, 1.0):.4f} {chi(sigmoid, 10.0):.3f}")  # Xavier と、幅 100 で std = 1
+    0.0557 0.986
+    """
+    return chi_at(activation, fixed_point(activation, sigma_w, sigma_b), sigma_w)
+
+
+def critical_sigma_w(activation: Activation, sigma_b: ArrayLike = 0.0) -> Array:
+    r"""臨界線 :math:`\chi_1 = 1` の上の σ_w を求めます。
+
+    臨界線では :math:`\sigma_w^2 = 1 / E[\varphi'^2]` なので、
+    :math:`\sigma_b^2 = q - E[\varphi^2] / E[\varphi'^2]` を q について解けば足ります。
+    q が最も小さい解を採ります。解がないか、その q が安定な不動点でなければ NaN です。
+
+    Examples
+    --------
+    >>> from vgbook import relu, tanh
+    >>> print(f"{critical_sigma_w(relu) ** 2:.6f} {critical_sigma_w(tanh, 0.05**0.5) ** 2:.5f}")
+    2.000000 1.76095
+    """
+    _, sigma_b = _scales(0.0, sigma_b)
+
+    def curve(q: Array) -> Array:
+        slope = _slope_square(activation, q)
+        return _mean_square(activation, q) / np.maximum(slope, 1e-100)  # step では傾きが 0
+
+    q = _follow(curve, np.ones_like(sigma_b), sigma_b**2, start=0.0)
+    sigma_w = 1 / np.sqrt(_slope_square(activation, q))
+    stable = np.abs(_length_slope(activation, q, sigma_w)) <= 1 + 1e-6
+    return np.where(stable, sigma_w, np.nan)[()]
+
+
+def correlation_map(
+    activation: Activation,
+    c: ArrayLike,
+    sigma_w: ArrayLike,
+    sigma_b: ArrayLike = 0.0,
+    *,
+    q: ArrayLike | None = None,
+) -> Array:
+    r"""相関 c の 2 つの入力が、次の層でもつ相関を求めます。
+
+    Parameters
+    ----------
+    activation : Activation
+        活性化関数。
+    c : array_like, shape (...)
+        プレ活性の相関。-1 以上 1 以下。
+    sigma_w, sigma_b : array_like, shape (...)
+        重みとバイアスの尺度。
+    q : array_like, shape (...), optional
+        2 つの入力に共通の、信号の大きさ。省けば不動点 q* を使います。
+
+    Returns
+    -------
+    ndarray, shape (...)
+        次の層の相関。q が 0 や ``inf`` のときは定まらないので NaN です。
+
+    Examples
+    --------
+    >>> from vgbook import relu
+    >>> print(f"{correlation_map(relu, 0.0, 2**0.5):.6f}")  # 1/π
+    0.318310
+    """
+    c = np.asarray(c, dtype=float)
+    if np.any(np.abs(c) > 1):
+        raise ValueError(f"c には -1 以上 1 以下の実数を渡してください。受け取った値: {c}")
+    sigma_w, sigma_b = _scales(sigma_w, sigma_b)
+    q = fixed_point(activation, sigma_w, sigma_b) if q is None else np.asarray(q, dtype=float)
+    q = np.where((q > 0) & np.isfinite(q), q, np.nan)
+    product = pair_mean(activation, q, c, kinks=activation.kinks)
+    return (sigma_w**2 * product + sigma_b**2) / length_map(activation, q, sigma_w, sigma_b)
+
+
+def fixed_correlation(
+    activation: Activation, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0
+) -> Array:
+    r"""相関の行き先、不動点 :math:`c^*` を求めます。
+
+    秩序相 (:math:`\chi_1 \le 1`) ではどの 2 つの入力も見分けがつかなくなり、c* = 1 です。
+    カオス相では、よく似た入力も離れていき、c* < 1 です。
+
+    Returns
+    -------
+    ndarray, shape (...)
+        :math:`c^*`。c* が 1 から :math:`10^{-6}` ほどしか離れない臨界線の間際では 1 とします。
+        q* が 0 や ``inf`` のときは NaN です。
+
+    Examples
+    --------
+    >>> from vgbook import tanh
+    >>> print(f"{fixed_correlation(tanh, 2**0.5, 0.05**0.5):.5f}")
+    0.74408
+    """
+    sigma_w, sigma_b = np.broadcast_arrays(*_scales(sigma_w, sigma_b))
+    q = fixed_point(activation, sigma_w, sigma_b)
+    defined = (q > 0) & np.isfinite(q)
+    ordered = (chi_at(activation, q, sigma_w) <= 1) & (not _jumps(activation))
+    q = np.where(ordered, np.nan, q)  # 秩序相では計算しない
+
+    def growth(c: Array, sw: Array, sb: Array, q: Array) -> Array:
+        return correlation_map(activation, c, sw, sb, q=q) - c
+
+    # 写像は [0, 1] で下に凸なので、c* < 1 があれば、1 のすぐ下で c は減る
+    below_one = 1 - np.array([0.5, *10.0 ** -np.arange(1, 9)])
+    args = (sigma_w, sigma_b, q)
+    table = growth(below_one, *(a[..., np.newaxis] for a in args))
+    lowest = np.where(np.isnan(table), np.inf, table)
+    upper = below_one[np.argmin(lowest, axis=-1)]
+    root = _root(growth, np.zeros_like(upper), upper, args)
+    root = np.where(growth(np.zeros_like(upper), *args) <= _ROUNDING, 0.0, root)
+    c = np.where(np.min(lowest, axis=-1) < -1e-13, root, 1.0)
+    return np.where(defined, c, np.nan)[()]
+
+
+def depth_scales(
+    activation: Activation, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0
+) -> DepthScales:
+    r"""不動点への近づき方と、勾配の減り方を、深さの尺度 ξ (層の数) で表します。
+
+    どれも :math:`e^{-l/\xi}` の形の ξ です。1 層あたりの倍率を λ として
+    :math:`\xi = -1 / \ln\lambda` で、q には :math:`\lambda = \chi_1 + \sigma_w^2 E[\varphi\varphi'']`、
+    c には :math:`\lambda = \sigma_w^2 E[\varphi'(u_1)\varphi'(u_2)]` (c = c*)、勾配には
+    :math:`\xi = 1 / |\ln\chi_1|` を使います。Schoenholz ほか (2017) によれば、学習できる深さは
+    相関の ξ の 6 倍ほどまでです。
+
+    Returns
+    -------
+    DepthScales
+        ``length``, ``correlation``, ``gradient``。倍率が 1 なら ``inf``。不動点が定まらないときと、
+        step のように φ が跳ぶときの ``length`` と ``correlation`` は NaN です。
+
+    Examples
+    --------
+    >>> from vgbook import tanh
+    >>> scales = depth_scales(tanh, 1.5**0.5, 0.05**0.5)
+    >>> print(f"{scales.length:.2f} {scales.correlation:.2f} {scales.gradient:.2f}")
+    1.68 15.79 15.79
+    """
+    sigma_w, sigma_b = _scales(sigma_w, sigma_b)
+    q = fixed_point(activation, sigma_w, sigma_b)
+    c = fixed_correlation(activation, sigma_w, sigma_b)
+    chi_1 = chi_at(activation, q, sigma_w)
+    pair = pair_mean(activation.derivative, np.where(c < 1, q, np.nan), c, kinks=activation.kinks)
+    chi_c = np.where(c < 1, sigma_w**2 * pair, np.where(c == 1, chi_1, np.nan))
+    smooth = np.where(np.isfinite(q) & (not _jumps(activation)), 1.0, np.nan)
+    return DepthScales(
+        length=smooth * _depth(np.abs(_length_slope(activation, q, sigma_w))),
+        correlation=smooth * _depth(chi_c),
+        gradient=np.abs(_depth(chi_1)),
+    )
+
+
+def _mean(activation: Activation, f: Callable[[Array], Array], q: ArrayLike) -> Array:
+    return gaussian_mean(f, q, kinks=activation.kinks)
+
+
+def _mean_square(activation: Activation, q: ArrayLike) -> Array:
+    return _mean(activation, lambda u: activation(u) ** 2, q)
+
+
+def _slope_square(activation: Activation, q: ArrayLike) -> Array:
+    return _mean(activation, lambda u: activation.derivative(u) ** 2, q)
+
+
+def _length_slope(activation: Activation, q: Array, sigma_w: Array) -> Array:
+    """長さの写像の傾き。φ″ を使わずに済むよう、√q で直接微分した形で求める。"""
+    q = np.clip(q, 1e-20, 1e12)
+    product = _mean(activation, lambda u: activation(u) * activation.derivative(u) * u, q)
+    return sigma_w**2 * product / q
+
+
+def _jumps(activation: Activation) -> bool:
+    sides = np.nextafter(np.array(activation.kinks)[:, np.newaxis], [-np.inf, np.inf])
+    return bool(np.any(np.abs(np.diff(activation(sides))) > 1e-6))
+
+
+def _depth(factor: Array) -> Array:
+    factor = np.where(np.abs(factor - 1) <= _ROUNDING, 1.0, factor)
+    with np.errstate(divide="ignore"):  # λ = 1 なら ξ = inf、λ = 0 なら ξ = 0
+        return -1 / np.log(factor)
+
+
+def _scales(sigma_w: ArrayLike, sigma_b: ArrayLike) -> tuple[Array, Array]:
+    checked = []
+    for name, value in (("sigma_w", sigma_w), ("sigma_b", sigma_b)):
+        array = np.asarray(value, dtype=float)
+        if not np.all(np.isfinite(array) & (array >= 0)):
+            raise ValueError(
+                f"{name} には 0 以上の有限な実数を渡してください。受け取った値: {value!r}"
+            )
+        checked.append(array)
+    return checked[0], checked[1]
+
+
+def _follow(curve: Callable[[Array], Array], factor: Array, offset: Array, start: float) -> Array:
+    """写像 q → factor·curve(q) + offset を ``start`` から繰り返した行き先。なければ NaN。
+
+    写像は単調に増えるので、q は動き出した向きに進み続け、最初に出会う不動点で止まる。
+    """
+    factor, offset = np.broadcast_arrays(factor, offset)
+    grid = np.union1d(_GRID, start)
+    step = factor[..., np.newaxis] * curve(grid) - grid
+    step = np.where(np.abs(step) <= _ROUNDING * grid, 0.0, step) + offset[..., np.newaxis]
+    up = step[..., grid == start] > 0
+    stops = np.where(up, (step <= 0) & (grid > start), (step >= 0) & (grid <= start))
+    first, last = np.argmax(stops, axis=-1), len(grid) - 1 - np.argmax(stops[..., ::-1], axis=-1)
+    up = up[..., 0]
+    end = np.where(up, first, last)
+    before = np.where(up, end - 1, np.minimum(end + 1, len(grid) - 1))
+    q = _root(lambda q, a, b: a * curve(q) + b - q, grid[before], grid[end], (factor, offset))
+    q = np.where(np.take_along_axis(step, end[..., np.newaxis], -1)[..., 0] == 0, grid[end], q)
+    return np.where(stops.any(axis=-1), q, np.nan)
+
+
+def _root(f: Callable[..., Array], a: Array, b: Array, args: tuple[Array, ...]) -> Array:
+    from scipy.optimize import elementwise
+
+    result = elementwise.find_root(f, (np.minimum(a, b), np.maximum(a, b)), args=args)
+    return np.where(result.success, result.x, np.nan)
