@@ -88,8 +88,7 @@ math_macros = {
 # ---- 実行 -----------------------------------------------------------------
 nb_execution_mode = "cache"  # 置き場は vg_execution が決める
 nb_execution_timeout = 300  # 秒。1 セルあたり。止まらないセルを見つけるためのもの
-nb_execution_raise_on_error = True
-nb_execution_show_tb = True
+nb_execution_show_tb = True  # 失敗したセルを全部見せてから、vg_check がビルドを止める
 nb_output_stderr = "error"
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # 表と数式も使える

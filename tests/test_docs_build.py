@@ -135,12 +135,16 @@ def test_a_changed_package_is_executed_again_and_an_old_one_found_again(
 # --- 失敗を見逃さない ----------------------------------------------------------------------
 
 
-def test_a_failing_cell_stops_the_build_and_the_next_build_too(write: Callable[..., Book]):
-    book = write({"bad": HEAD + cell("1 / 0")})
-    for _ in range(2):
-        run = book.build()
+def test_failing_cells_stop_the_build_with_their_causes_and_the_next_build_too(
+    write: Callable[..., Book],
+):
+    book = write({"bad": HEAD + cell("1 / 0"), "worse": HEAD + cell("[][0]")})
+    for options in (["-j", "2"], []):
+        run = book.build(*options)
         assert run.returncode != 0
         assert "ZeroDivisionError" in run.stderr
+        assert "IndexError" in run.stderr
+        assert "失敗した頁があります: bad, worse" in run.stderr
 
 
 def test_a_cell_that_takes_too_long_stops_the_build(write: Callable[..., Book]):

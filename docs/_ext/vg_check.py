@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from docutils import nodes
+from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
@@ -17,6 +19,17 @@ def place(node: nodes.Node) -> nodes.Node:
     while not (node.line and node.source) and node.parent is not None:
         node = node.parent
     return node
+
+
+def check_execution(app: Sphinx, env: BuildEnvironment) -> None:
+    """失敗したセルが 1 つでもあれば、``-W`` がなくても止める。
+
+    MyST-NB に止めさせる (``nb_execution_raise_on_error``) と、``-j`` のときに原因が表示されない。
+    """
+    results = {name: NbMetadataCollector.get_exec_data(env, name) for name in env.all_docs}
+    failed = sorted(name for name, result in results.items() if result and not result["succeeded"])
+    if failed:
+        raise ExtensionError(f"セルの実行に失敗した頁があります: {', '.join(failed)}")
 
 
 def check_tracebacks(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -63,4 +76,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", check_alternatives)
     app.connect("doctree-resolved", check_raw_tex)
     app.connect("env-check-consistency", check_descriptions)
+    app.connect("env-check-consistency", check_execution)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
