@@ -63,16 +63,6 @@ def doctest(session: nox.Session) -> None:
 
 
 @nox.session
-def bench(session: nox.Session) -> None:
-    """速さを比べる。結果は docs/appendix/ に残り、付録のページが読む。"""
-    sync(session, "bench", inexact=True)
-    session.run_install("python", "-m", "pip", "install", "--quiet", "torch==2.13.0")
-    # numpy に、この計算機でいちばん速い行列積を選ばせる
-    session.env.update(OPENBLAS_CORETYPE=None, OPENBLAS_L2_SIZE=None)
-    session.run("python", "-m", "benchmarks", *session.posargs)
-
-
-@nox.session
 def lint(session: nox.Session) -> None:
     """書式、よくある間違い、型を調べる。"""
     sync(session, "lint", "nox")
