@@ -34,6 +34,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx.ext.napoleon",
     "vg_execution",  # 実行の環境とキャッシュの鍵
+    "vg_incremental",  # 失敗した組みの次は、全部の頁を読み直す
     "vg_check",  # 見逃してはならない誤りを警告にする
     "vg_lines",  # 和文の途中の改行を空白にしない
     "vg_numbering",  # 章番号を部をまたいで続ける
