@@ -131,6 +131,26 @@ def test_a_changed_extension_reads_every_page_again(write: Callable[..., Book]):
     assert "2 added" in run.stdout
 
 
+def test_chapters_are_numbered_through_the_parts(write: Callable[..., Book]):
+    def chapter(name: str) -> str:
+        head = "---\ndescription: 章。\n---\n\n"
+        return f"{head}# 章\n\n$$\nx = 1\n$$ (eq-{name})\n\n{{eq}}`eq-{name}`\n"
+
+    def parts(*chapters: str) -> str:
+        toctrees = [f"```{{toctree}}\n:numbered: 1\n\n{names}\n```\n" for names in chapters]
+        return "---\ndescription: 表紙。\n---\n\n# 本\n\n" + "\n".join(toctrees)
+
+    book = write({name: chapter(name) for name in "abc"} | {"index": parts("a\nb", "c")})
+    assert book.build().returncode == 0
+    assert "式 (2.1)" in book.page("b")
+    assert "式 (3.1)" in book.page("c")
+    assert book.build().stdout.count("writing output") <= 1  # 書き直す頁はない
+    (book.docs / "d.md").write_text(chapter("d"), encoding="utf-8")
+    (book.docs / "index.md").write_text(parts("d\na\nb", "c"), encoding="utf-8")
+    assert book.build().returncode == 0
+    assert "式 (4.1)" in book.page("c")  # 原稿は変わらないが、番号が変わった
+
+
 def test_the_same_book_is_built_byte_for_byte(good: Book, write: Callable[..., Book]):
     again = write(GOOD)
     assert again.build().returncode == 0

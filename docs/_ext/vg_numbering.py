@@ -26,7 +26,16 @@ def shift(env: BuildEnvironment, docname: str, offset: int) -> None:
             node["secnumber"] = moved(node["secnumber"])
 
 
+def recall(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Sphinx が前回と比べるのは、部ごとの番号。違えば頁を書き直すので、その値に戻しておく。"""
+    env.toc_secnumbers, env.toc_fignumbers = getattr(env, "numbers_by_part", ({}, {}))
+    return []
+
+
 def number_through(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    env.numbers_by_part = env.toc_secnumbers, env.toc_fignumbers
+    before = getattr(env, "numbers_through", {})
+    env.toc_secnumbers = dict(env.toc_secnumbers)
     chapters = 0
     for toctree in env.get_doctree(env.config.root_doc).findall(addnodes.toctree):
         docnames = [doc for _, doc in toctree["entries"] if doc in env.toc_secnumbers]
@@ -35,9 +44,15 @@ def number_through(app: Sphinx, env: BuildEnvironment) -> list[str]:
                 shift(env, docname, chapters)
             chapters += len(docnames)
     # 図・表・式の番号は章番号から作られるので、作り直す
-    return TocTreeCollector().assign_figure_numbers(env)
+    TocTreeCollector().assign_figure_numbers(env)
+    env.numbers_through = {
+        name: (env.toc_secnumbers.get(name), env.toc_fignumbers.get(name))
+        for name in env.found_docs
+    }
+    return [name for name, numbers in env.numbers_through.items() if before.get(name) != numbers]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("env-get-updated", recall, priority=400)
     app.connect("env-get-updated", number_through, priority=600)  # Sphinx (500) の後
     return {"parallel_read_safe": True, "parallel_write_safe": True}
