@@ -138,7 +138,7 @@ def batch_norm_grid(
     Returns
     -------
     BatchNormGrid
-        ``plain.train_accuracy`` の形は (seeds, 20, *stds.shape)。
+        ``plain.train_accuracy`` の形は (seeds, 20, ...)、``...`` は ``stds`` の形。
 
     Raises
     ------
