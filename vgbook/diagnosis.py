@@ -142,7 +142,8 @@ def diagnose(
     Parameters
     ----------
     network : Network
-        調べるネットワーク (集団でないもの)。書き換えません。PyTorch のモデルは `from_state_dict` で写せます。
+        調べるネットワーク (集団でないもの)。書き換えません。
+        PyTorch のモデルは `from_state_dict` で写せます。
     x : ndarray, shape (N, n_in)
         入力。できれば 100 個以上。
     labels : ndarray

@@ -54,8 +54,8 @@ def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
     Examples
     --------
     >>> from vgbook import relu
-    >>> moments(relu).mean_square  # 折り返した半分だけが残る
-    np.float64(0.5)
+    >>> print(f"{moments(relu).mean_square:.12f}")  # 折り返した半分だけが残る
+    0.500000000000
     """
     center = activation(0.0)  # φ(0) からのずれで計算し、分散の桁落ちを避ける
     shift = _mean(activation, lambda z: activation(z) - center, q)
@@ -71,7 +71,8 @@ def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
 def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
     r"""信号の大きさ q を保つ利得 :math:`\sqrt{q / E[\varphi(\sqrt{q} Z)^2]}` を求めます。
 
-    標準偏差 ``gain / √n_in`` の重みなら、q は次の層でも q のままです。ReLU では He の :math:`\sqrt2`。
+    標準偏差 ``gain / √n_in`` の重みなら、q は次の層でも q のままです。
+    ReLU では He の :math:`\sqrt2` です。
 
     Examples
     --------
@@ -83,7 +84,7 @@ def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
 
 
 def bn_explosion(activation: Activation) -> Array:
-    r"""バッチ正規化の網で、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
+    r"""バッチ正規化のネットワークで、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
 
     :math:`E[\varphi'(Z)^2] / \mathrm{Var}[\varphi(Z)]`。ReLU では :math:`\pi / (\pi - 1)` です。
     重みの大きさに依らないので、初期値では消せません。出典: Yang ほか (2019)。
@@ -99,7 +100,7 @@ def bn_explosion(activation: Activation) -> Array:
 
 
 def ln_factor(activation: Activation) -> Array:
-    r"""層正規化の網で、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
+    r"""層正規化のネットワークで、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
 
     :math:`E[\varphi'(Z)^2] / E[\varphi(Z)^2]`。ReLU では 1 です。
 
@@ -107,7 +108,7 @@ def ln_factor(activation: Activation) -> Array:
     --------
     >>> from vgbook import sigmoid
     >>> print(f"{ln_factor(sigmoid):.4f}")
-    0.1527
+    0.1528
     """
     m = moments(activation)
     return m.slope_square / m.mean_square
@@ -295,7 +296,8 @@ def depth_scales(
     r"""不動点への近づき方と、勾配の減り方を、深さの尺度 ξ (層の数) で表します。
 
     どれも :math:`e^{-l/\xi}` の形の ξ です。1 層あたりの倍率を λ として
-    :math:`\xi = -1 / \ln\lambda` で、q には :math:`\lambda = \chi_1 + \sigma_w^2 E[\varphi\varphi'']`、
+    :math:`\xi = -1 / \ln\lambda` です。q には
+    :math:`\lambda = \chi_1 + \sigma_w^2 E[\varphi\varphi'']`、
     c には :math:`\lambda = \sigma_w^2 E[\varphi'(u_1)\varphi'(u_2)]` (c = c*)、勾配には
     :math:`\xi = 1 / |\ln\chi_1|` を使います。Schoenholz ほか (2017) によれば、学習できる深さは
     相関の ξ の 6 倍ほどまでです。

@@ -136,7 +136,7 @@ class BatchNorm:
         gamma = (dy * self.x_hat).sum(axis=-2, keepdims=True)
         beta = dy.sum(axis=-2, keepdims=True)
         self.grads = {"gamma": gamma, "beta": beta}
-        scale = self.params["gamma"] * self.inv_std
+        scale: Array = self.params["gamma"] * self.inv_std
         if not self.training:
             return dy * scale
         # 式の 2 つの平均は dβ/N と dγ/N なので、もう一度とらなくてよい
