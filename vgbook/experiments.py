@@ -310,7 +310,8 @@ def _nbytes(
     data: Dataset, init: Initializer, hidden: Sequence[int], lr: ArrayLike, batch_size: int
 ) -> int:
     """1 つのネットワークの学習が使うバイト数。集団を塊に分ける前に、形の食い違いも調べる。"""
-    if np.ndim(lr) and isinstance(init, Initializer):
+    check_positive("lr", lr, many=True)
+    if isinstance(init, Initializer):
         check_rates(lr, init.ensemble)
     check_count("batch_size", batch_size)
     return footprint(_widths(data, hidden), batch_size, data.x_train.dtype)
