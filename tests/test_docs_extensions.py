@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sphinx.util.parallel import make_chunks
 
 DOCS = Path(__file__).parents[1] / "docs"
 sys.path.insert(0, str(DOCS / "_ext"))
@@ -125,3 +126,18 @@ def test_the_cache_key_follows_the_kernel_settings(tmp_path: Path):
     assert vg_execution.digest(tmp_path) == before
     settings.write_text("a = 2\n")
     assert vg_execution.digest(tmp_path) != before
+
+
+# --- 並列 --------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 60), st.integers(1, 8))
+def test_notebooks_are_spread_over_the_readers(count: int, readers: int):
+    notebooks = [f"n{i}" for i in range(count)]
+    names = notebooks + [f"p{i}" for i in range(count)]
+    chunks = make_chunks(names, readers)
+    dealt = vg_execution.deal(names, [len(chunk) for chunk in chunks])
+    assert sorted(dealt) == sorted(names)
+    full = [chunk for chunk in make_chunks(dealt, readers) if len(chunk) == len(chunks[0])]
+    shares = [len(set(chunk) & set(notebooks)) for chunk in full]
+    assert max(shares) - min(shares) <= 1

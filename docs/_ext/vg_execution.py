@@ -10,12 +10,15 @@ import hashlib
 import logging
 import platform
 from importlib.metadata import version
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.font_manager  # noqa: F401  (下の注を見よ)
 from jupyter_cache import get_cache
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.util.parallel import make_chunks
 
 # 上の import は、フォント一覧のキャッシュを先に作るため。初めての機械では数秒かかり、
 # カーネルの中で作らせると、その知らせが stderr に出てビルドが止まる。
@@ -44,6 +47,31 @@ def set_cache_path(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(path)
 
 
+def deal(names: list[str], sizes: list[int]) -> list[str]:
+    """``names`` を、大きさ ``sizes`` の山に 1 つずつ配り、山の順に並べる。
+
+    >>> deal(["a", "b", "c", "d", "e"], [2, 2, 1])
+    ['a', 'd', 'b', 'e', 'c']
+    """
+    piles: list[list[str]] = [[] for _ in sizes]
+    turns = cycle(range(len(sizes)))
+    for name in names:
+        pile = next(i for i in turns if len(piles[i]) < sizes[i])
+        piles[pile].append(name)
+    return [name for pile in piles for name in pile]
+
+
+def spread(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """実行に時間のかかる頁を、並列の読み手に散らす。Sphinx は名前の順に切り分けるので、固まる。"""
+
+    def prose(name: str) -> bool:
+        return "\nfile_format: mystnb\n" not in env.doc2path(name).read_text(encoding="utf-8")
+
+    sizes = [len(chunk) for chunk in make_chunks(docnames, app.parallel)]
+    docnames[:] = deal(sorted(docnames, key=prose), sizes)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", set_cache_path)
+    app.connect("env-before-read-docs", spread)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
