@@ -345,8 +345,11 @@ def _signal(
     """辺の片側 ``side`` に寄せた矢印と、その値。"""
     style = {"arrowstyle": "->", "color": color, "lw": 1.8, "ls": dash, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", head + 0.05 * side, tail + 0.05 * side, arrowprops=style)
-    place = (tail + head) / 2 + 0.2 * side
-    ax.text(*place, f"{value:.4g}".replace("-", "−"), color=color, ha="center", va="center")
+    # 斜めの辺では、文字の端を矢印の側に揃える。中央で揃えると、長い数が矢印に重なる
+    slanted = abs(side[0]) > 0.3
+    place = (tail + head) / 2 + (0.12 if slanted else 0.2) * side
+    anchor = ("left" if side[0] > 0 else "right") if slanted else "center"
+    ax.text(*place, f"{value:.4g}".replace("-", "−"), color=color, ha=anchor, va="center")
 
 
 def theory(ax: Any, x: Array, y: Array, label: str = "理論") -> Any:
