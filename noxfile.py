@@ -29,13 +29,13 @@ def sync(session: nox.Session, *groups: str, inexact: bool = False) -> None:
     session.run_install("uv", "sync", *options, f"--python={session.virtualenv.location}")
 
 
-def sync_with_torch(session: nox.Session) -> None:
-    """試験に要るものと PyTorch を、session の環境に入れる。"""
+def sync_with_torch(session: nox.Session, *groups: str) -> None:
+    """``groups`` に書かれたものと PyTorch を、session の環境に入れる。"""
     # PyTorch は答え合わせの相手であり、vgbook は使わない。uv.lock に書くと、どの計算機でも
     # GPU 用の数 GB のファイルを取りに行くことになるので、ここだけ pip に任せる。pip は、手元に
     # 用意した CPU 用のファイルや配布元が設定してあれば、それを使う。PyTorch が頼る小さな
     # パッケージの版は uv.lock が決めている。--inexact は、次の sync で PyTorch を消さないため。
-    sync(session, "test", "docs", inexact=True)
+    sync(session, *groups, inexact=True)
     session.run_install("python", "-m", "pip", "install", "--quiet", "torch==2.13.0")
 
 
@@ -51,7 +51,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """すべての試験を走らせる。パッケージの doctest も含む。"""
-    sync_with_torch(session)
+    sync_with_torch(session, "test", "docs")
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
@@ -89,6 +89,9 @@ def linkcheck(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """学習の 1 歩の速さを、1 つずつ動かす場合と PyTorch とに比べる。"""
-    sync_with_torch(session)
-    session.run("python", "benchmarks/ensemble.py", *session.posargs)
+    """集団の学習の速さを、1 つずつ動かす場合、PyTorch、JAX、行列積だけと比べる。"""
+    sync_with_torch(session, "bench")
+    # numpy に、この計算機でいちばん速い行列積を選ばせる
+    session.env.update(OPENBLAS_CORETYPE=None, OPENBLAS_L2_SIZE=None)
+    session.run("python", "benchmarks/ensemble.py")
+    session.run("python", "benchmarks/sweep.py", *session.posargs)
