@@ -230,3 +230,26 @@ def test_every_public_class_is_explained(name):
 
 def test_every_module_is_explained():
     assert [module.__name__ for module in MODULES if not module.__doc__] == []
+
+
+def test_the_reading_order_of_the_legend_is_an_order_of_imports(root: Path) -> None:
+    """冒頭に書いた順に読めば、まだ読んでいないモジュールが出てこない。"""
+    import ast
+    import re
+
+    import vgbook
+
+    assert vgbook.__doc__ is not None
+    listed = re.search(r"使います。\n\n([a-z,\s]+)\n\n", vgbook.__doc__)
+    assert listed is not None
+    order = re.findall(r"[a-z]+", listed[1])
+    files = {path.stem for path in (root / "vgbook").glob("[!_]*.py")}
+    assert set(order) == files
+    for place, name in enumerate(order):
+        tree = ast.parse((root / "vgbook" / f"{name}.py").read_text(encoding="utf-8"))
+        used = {
+            node.module.removeprefix("vgbook.")
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vgbook.")
+        }
+        assert {module for module in used if not module.startswith("_")} <= set(order[:place])

@@ -4,7 +4,11 @@ r"""勾配消失問題を、導いて、動かして、確かめるための Num
 2 つ目のループが残す δ の列が勾配消失です。
 このパッケージのほかの部分は、その列を作り、眺め、説明し、治すためにあります。
 
-モジュールは読む順に並んでいて、後ろのものだけが前のものを使います。
+モジュールは次の順に読めます。後ろのものだけが前のものを使います。
+
+activations, initializers, layers, normalization, residual, recurrent, losses, network,
+optimizers, training, gradcheck, quadrature, meanfield, lsuv, datasets, ensemble, flow,
+experiments, diagnosis, plotting
 
 記号と形の対応は次のとおりです。``...`` はネットワークの集団 (アンサンブル) の軸で、
 1 つのネットワークなら空です。N はバッチの大きさ、n はノード数です。
