@@ -347,7 +347,7 @@ def _signal(
     ax.annotate("", head + 0.05 * side, tail + 0.05 * side, arrowprops=style)
     # 斜めの辺では、文字の端を矢印の側に揃える。中央で揃えると、長い数が矢印に重なる
     slanted = abs(side[0]) > 0.3
-    place = (tail + head) / 2 + (0.12 if slanted else 0.2) * side
+    place = (tail + head) / 2 + (0.16 if slanted else 0.2) * side
     anchor = ("left" if side[0] > 0 else "right") if slanted else "center"
     ax.text(*place, f"{value:.4g}".replace("-", "−"), color=color, ha=anchor, va="center")
 
