@@ -25,19 +25,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook.activations import Activation, Array
+from vgbook.moments import mean_square, slope_square
 from vgbook.quadrature import gaussian_mean, pair_mean
 
 _GRID = np.concatenate([[0.0], np.geomspace(1e-12, 1e12, 481)])  # 根を挟む区間を探す q の目盛り
 _ROUNDING = 1e-12  # 求積の精度。これより 1 に近い倍率は 1 と区別しない
-
-
-class Moments(NamedTuple):
-    """入力が N(0, q) のときの φ の平均・二乗平均・分散と、φ′ の二乗平均。どれも q の形です。"""
-
-    mean: Array
-    mean_square: Array
-    variance: Array
-    slope_square: Array
 
 
 class DepthScales(NamedTuple):
@@ -46,72 +38,6 @@ class DepthScales(NamedTuple):
     length: Array
     correlation: Array
     gradient: Array
-
-
-def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
-    """E φ, E φ², Var φ, E φ′² を求めます。プレ活性は N(0, q) に従うとします。
-
-    Examples
-    --------
-    >>> from vgbook import relu
-    >>> print(f"{moments(relu).mean_square:.12f}")  # 折り返した半分だけが残る
-    0.500000000000
-    """
-    center = activation(0.0)  # φ(0) からのずれで計算し、分散の桁落ちを避ける
-    shift = _mean(activation, lambda z: activation(z) - center, q)
-    spread = _mean(activation, lambda z: (activation(z) - center) ** 2, q)
-    return Moments(
-        mean=center + shift,
-        mean_square=_mean_square(activation, q),
-        variance=spread - shift**2,
-        slope_square=_slope_square(activation, q),
-    )
-
-
-def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
-    r"""信号の大きさ q を保つ利得 :math:`\sqrt{q / E[\varphi(\sqrt{q} Z)^2]}` を求めます。
-
-    標準偏差 ``gain / √n_in`` の重みなら、q は次の層でも q のままです。
-    ReLU では He の :math:`\sqrt2` です。
-
-    Examples
-    --------
-    >>> from vgbook import relu, tanh
-    >>> print(f"{gain(relu):.6f} {gain(tanh):.6f}")
-    1.414214 1.592537
-    """
-    return np.sqrt(np.asarray(q) / _mean_square(activation, q))
-
-
-def bn_explosion(activation: Activation) -> Array:
-    r"""バッチ正規化のネットワークで、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
-
-    :math:`E[\varphi'(Z)^2] / \mathrm{Var}[\varphi(Z)]`。ReLU では :math:`\pi / (\pi - 1)` です。
-    重みの大きさに依らないので、初期値では消せません。出典: Yang ほか (2019)。
-
-    Examples
-    --------
-    >>> from vgbook import relu
-    >>> print(f"{bn_explosion(relu):.6f}")
-    1.466942
-    """
-    m = moments(activation)
-    return m.slope_square / m.variance
-
-
-def ln_factor(activation: Activation) -> Array:
-    r"""層正規化のネットワークで、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
-
-    :math:`E[\varphi'(Z)^2] / E[\varphi(Z)^2]`。ReLU では 1 です。
-
-    Examples
-    --------
-    >>> from vgbook import sigmoid
-    >>> print(f"{ln_factor(sigmoid):.4f}")
-    0.1528
-    """
-    m = moments(activation)
-    return m.slope_square / m.mean_square
 
 
 def length_map(
@@ -126,7 +52,7 @@ def length_map(
     0.3943
     """
     sigma_w, sigma_b = _scales(sigma_w, sigma_b)
-    return sigma_w**2 * _mean_square(activation, q) + sigma_b**2
+    return sigma_w**2 * mean_square(activation, q) + sigma_b**2
 
 
 def fixed_point(
@@ -150,8 +76,10 @@ def fixed_point(
     array([ 0., inf])
     """
     sigma_w, sigma_b = _scales(sigma_w, sigma_b)
-    q = _follow(lambda q: _mean_square(activation, q), sigma_w**2, sigma_b**2, start)
-    diverges = sigma_w**2 * _slope_square(activation, np.inf) >= 1 - _ROUNDING
+    if not 0 < start < np.inf:
+        raise ValueError(f"start には正の有限な実数を渡してください。受け取った値: {start!r}")
+    q = _follow(lambda q: mean_square(activation, q), sigma_w**2, sigma_b**2, start)
+    diverges = sigma_w**2 * slope_square(activation, np.inf) >= 1 - _ROUNDING
     oscillates = np.abs(_length_slope(activation, q, sigma_w)) > 1 + 1e-6
     return np.where(np.isnan(q) & diverges, np.inf, np.where(oscillates, np.nan, q))[()]
 
@@ -165,7 +93,7 @@ def chi_at(activation: Activation, q: ArrayLike, sigma_w: ArrayLike) -> Array:
     >>> chi_at(sigmoid, 0.0, 1.0)  # 飽和していなくても、1 層で勾配の二乗は 1/16
     np.float64(0.0625)
     """
-    return np.asarray(sigma_w) ** 2 * _slope_square(activation, q)
+    return np.asarray(sigma_w) ** 2 * slope_square(activation, q)
 
 
 def chi(activation: Activation, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0) -> Array:
@@ -198,13 +126,14 @@ def critical_sigma_w(activation: Activation, sigma_b: ArrayLike = 0.0) -> Array:
     _, sigma_b = _scales(0.0, sigma_b)
 
     def curve(q: Array) -> Array:
-        slope = _slope_square(activation, q)
-        return _mean_square(activation, q) / np.maximum(slope, 1e-100)  # step では傾きが 0
+        slope = slope_square(activation, q)
+        return mean_square(activation, q) / np.maximum(slope, 1e-100)  # step では傾きが 0
 
     q = _follow(curve, np.ones_like(sigma_b), sigma_b**2, start=0.0)
-    sigma_w = 1 / np.sqrt(_slope_square(activation, q))
-    stable = np.abs(_length_slope(activation, q, sigma_w)) <= 1 + 1e-6
-    return np.where(stable, sigma_w, np.nan)[()]
+    sigma_w = 1 / np.sqrt(np.maximum(slope_square(activation, q), 1e-100))
+    above = q * 1.001 + 1e-6  # 少し大きい q が、大きくなり続けないこと
+    growth = sigma_w**2 * mean_square(activation, above) + sigma_b**2 - above
+    return np.where(growth <= _ROUNDING * above, sigma_w, np.nan)[()]
 
 
 def correlation_map(
@@ -239,9 +168,6 @@ def correlation_map(
     >>> print(f"{correlation_map(relu, 0.0, 2**0.5):.6f}")  # 1/π
     0.318310
     """
-    c = np.asarray(c, dtype=float)
-    if np.any(np.abs(c) > 1):
-        raise ValueError(f"c には -1 以上 1 以下の実数を渡してください。受け取った値: {c}")
     sigma_w, sigma_b = _scales(sigma_w, sigma_b)
     q = fixed_point(activation, sigma_w, sigma_b) if q is None else np.asarray(q, dtype=float)
     q = np.where((q > 0) & np.isfinite(q), q, np.nan)
@@ -279,7 +205,7 @@ def fixed_correlation(
         return correlation_map(activation, c, sw, sb, q=q) - c
 
     # 写像は [0, 1] で下に凸なので、c* < 1 があれば、1 のすぐ下で c は減る
-    below_one = 1 - np.array([0.5, *10.0 ** -np.arange(1, 9)])
+    below_one = 1 - np.array([0.5, 0.1, 1e-2, 1e-4, 1e-6, 1e-8])
     args = (sigma_w, sigma_b, q)
     table = growth(below_one, *(a[..., np.newaxis] for a in args))
     lowest = np.where(np.isnan(table), np.inf, table)
@@ -325,26 +251,16 @@ def depth_scales(
     return DepthScales(
         length=smooth * _depth(np.abs(_length_slope(activation, q, sigma_w))),
         correlation=smooth * _depth(chi_c),
-        gradient=np.abs(_depth(chi_1)),
+        gradient=_depth(chi_1),
     )
-
-
-def _mean(activation: Activation, f: Callable[[Array], Array], q: ArrayLike) -> Array:
-    return gaussian_mean(f, q, kinks=activation.kinks)
-
-
-def _mean_square(activation: Activation, q: ArrayLike) -> Array:
-    return _mean(activation, lambda u: activation(u) ** 2, q)
-
-
-def _slope_square(activation: Activation, q: ArrayLike) -> Array:
-    return _mean(activation, lambda u: activation.derivative(u) ** 2, q)
 
 
 def _length_slope(activation: Activation, q: Array, sigma_w: Array) -> Array:
     """長さの写像の傾き。φ″ を使わずに済むよう、√q で直接微分した形で求める。"""
     q = np.clip(q, 1e-20, 1e12)
-    product = _mean(activation, lambda u: activation(u) * activation.derivative(u) * u, q)
+    product = gaussian_mean(
+        lambda u: activation(u) * activation.derivative(u) * u, q, kinks=activation.kinks
+    )
     return sigma_w**2 * product / q
 
 
@@ -355,8 +271,8 @@ def _jumps(activation: Activation) -> bool:
 
 def _depth(factor: Array) -> Array:
     factor = np.where(np.abs(factor - 1) <= _ROUNDING, 1.0, factor)
-    with np.errstate(divide="ignore"):  # λ = 1 なら ξ = inf、λ = 0 なら ξ = 0
-        return -1 / np.log(factor)
+    with np.errstate(divide="ignore"):  # 倍率 1 なら ξ = inf、倍率 0 なら ξ = 0
+        return 1 / np.abs(np.log(factor))
 
 
 def _scales(sigma_w: ArrayLike, sigma_b: ArrayLike) -> tuple[Array, Array]:

@@ -51,7 +51,7 @@ def gaussian_mean(
     """
     q = np.asarray(q, dtype=float)
     if np.any(q < 0):
-        raise ValueError(f"q には 0 以上の実数を渡してください。受け取った値: {q}")
+        raise ValueError(f"q には 0 以上の実数を渡してください。受け取った値: {q!r}")
     scale = np.maximum(np.sqrt(q.ravel()), _CLOSEST_TO_ZERO)
     blocks = np.array_split(scale, q.size // 1000 + 1)  # 求積点の配列が大きくなりすぎないように
     return np.concatenate([_mean(f, block, kinks) for block in blocks]).reshape(q.shape)[()]
@@ -87,11 +87,20 @@ def pair_mean(
     ndarray, shape (...)
         平均。精度は :func:`gaussian_mean` と同じ程度です。
 
+    Raises
+    ------
+    ValueError
+        ``q`` か ``c`` が範囲の外にあるとき。
+
     Examples
     --------
     >>> np.round(pair_mean(np.sign, 1.0, [-1.0, 0.0, 0.5], kinks=[0.0]), 12)  # (2/π) asin(c)
     array([-1.        ,  0.        ,  0.33333333])
     """
+    if np.any(np.less(q, 0)):
+        raise ValueError(f"q には 0 以上の実数を渡してください。受け取った値: {q!r}")
+    if np.any(np.abs(c) > 1):
+        raise ValueError(f"c には -1 以上 1 以下の実数を渡してください。受け取った値: {c!r}")
 
     def pair(q: float, c: float) -> float:
         if not np.isfinite(q + c):
