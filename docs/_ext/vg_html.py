@@ -52,6 +52,13 @@ def size_images(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             node["width"], node["height"] = map(str, size)
 
 
+def drop_wrapper_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """表と式を包む furo の箱は、中身の id を写す。同じ id が 2 つになるので、箱から除く。"""
+    for box in doctree.findall(nodes.container):
+        if {"table-wrapper", "math-wrapper"} & set(box["classes"]):
+            box["ids"] = []
+
+
 def visit_hidden(self: HTML5Translator, node: HideCodeCellNode) -> None:
     def label(text: str) -> str:
         for english, japanese in PARTS.items():
@@ -95,6 +102,7 @@ def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tre
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", size_images)
+    app.connect("doctree-resolved", drop_wrapper_ids)
     app.connect("autodoc-process-docstring", translate_sections, priority=900)
     app.connect("html-page-context", fix_page, priority=900)
     app.add_node(HideCodeCellNode, override=True, html=(visit_hidden, depart_hidden))

@@ -71,9 +71,7 @@ def visit_math(self: HTML5Translator, node: nodes.math) -> None:
 
 
 def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
-    # id は furo が外側に付ける箱にも写るので、ここでは付けない
-    ids = {} if "math-wrapper" in node.parent["classes"] else {"ids": node["ids"]}
-    self.body.append(self.starttag({}, "div", CLASS="math notranslate", **ids))
+    self.body.append(self.starttag(node, "div", CLASS="math notranslate"))
     formula = typeset(self, node, display_tex(node), display=True)
     self.body.append(f'<div class="formula">{formula}</div>')
     if node["number"]:
