@@ -1,180 +1,357 @@
-"""平均場: mpmath と閉じた式と文献の値に対して、桁まで確かめる。"""
+"""meanfield, moments, quadrature の試験。mpmath と閉じた式と、写像の素朴な反復と比べます。"""
+
+import warnings
 
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy import special
 
-from vgbook import activations as act
-from vgbook import meanfield as mf
-from vgbook.flow import gradient_flow
-from vgbook.initializers import normal
+from vgbook.activations import (
+    Activation,
+    elu,
+    gelu,
+    identity,
+    leaky_relu,
+    mish,
+    relu,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    step,
+    tanh,
+)
+from vgbook.meanfield import (
+    chi,
+    correlation_map,
+    critical_sigma_w,
+    depth_scales,
+    fixed_correlation,
+    fixed_point,
+    length_map,
+)
+from vgbook.moments import bn_explosion, gain, ln_factor, mean_square, moments
 from vgbook.quadrature import gaussian_mean, pair_mean
 
-FUNCTIONS = {
-    "sigmoid": (act.sigmoid, lambda z: 1 / (1 + mp.exp(-z))),
-    "tanh": (act.tanh, mp.tanh),
-    "relu": (act.relu, lambda z: z if z > 0 else mp.mpf(0)),
-    "leaky_relu": (act.leaky_relu(0.1), lambda z: z if z > 0 else z / 10),
-    "elu": (act.elu(1.0), lambda z: z if z > 0 else mp.expm1(z)),
-    "gelu": (act.gelu, lambda z: z * mp.ncdf(z)),
-    "silu": (act.silu, lambda z: z / (1 + mp.exp(-z))),
-    "mish": (act.mish, lambda z: z * mp.tanh(mp.log1p(mp.exp(z)))),
-    "softplus": (act.softplus, lambda z: mp.log1p(mp.exp(z))),
+
+def _d_erf(z):
+    return 2 / np.sqrt(np.pi) * np.exp(-z * z)
+
+
+erf = Activation("erf", special.erf, _d_erf)
+
+SELU_ALPHA, SELU_SCALE = mp.mpf("1.6732632423543772848"), mp.mpf("1.0507009873554804934")
+REFERENCE = {
+    sigmoid: lambda z: 1 / (1 + mp.exp(-z)),
+    tanh: mp.tanh,
+    relu: lambda z: max(z, mp.mpf(0)),
+    elu(): lambda z: z if z > 0 else mp.expm1(z),
+    selu: lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * mp.expm1(z)),
+    softplus: lambda z: mp.log1p(mp.exp(z)),
+    gelu: lambda z: z * mp.erfc(-z / mp.sqrt(2)) / 2,
+    silu: lambda z: z / (1 + mp.exp(-z)),
+    mish: lambda z: z * mp.tanh(mp.log1p(mp.exp(z))),
 }
+C = np.array([-1, -0.9, -0.3, 0.0, 0.2, 0.7, 0.99, 1 - 1e-6, 1])
+
+
+@pytest.fixture(autouse=True)
+def no_floating_point_warnings():
+    with np.errstate(all="raise", under="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
 
 
 def exact_mean(f, q):
-    """30 桁の数値積分。折れ目と、飽和が始まる場所で区切る。"""
-    with mp.workdps(30):
-        scale = mp.sqrt(q)
-        edges = sorted(
-            {-12, -6, -3, -1, 0, 1, 3, 6, 12, *(s * k / scale for k in (1, 5, 40) for s in (1, -1))}
-        )
-        inside = [e for e in edges if abs(e) <= 12]
-        return mp.quad(lambda z: f(scale * z) * mp.npdf(z), inside)
+    """mpmath による E f(√q Z)。u = √q Z の尺度で細かく分けて積分する。"""
+    s = mp.sqrt(mp.mpf(q))
+    ladder = [s * k for k in (0.5, 1, 2, 4, 8, 12)] + [mp.mpf(k) for k in (1, 3, 8, 20, 50)]
+    edges = sorted({sign * min(x, 12 * s) for sign in (-1, 0, 1) for x in ladder})
+    return mp.quad(lambda u: f(u) * mp.npdf(u / s) / s, edges)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("q", [1e-6, 0.01, 1.0, 30.0, 1e4])
-def test_second_moments_agree_with_mpmath_to_ten_digits(name, q):
-    ours, reference = FUNCTIONS[name]
-    expected = exact_mean(lambda z: reference(z) ** 2, q)
-    assert float(mf.moments(ours, q).mean_square) == pytest.approx(float(expected), rel=1e-10)
+@pytest.mark.parametrize("q", [1e-6, 0.3, 1.0, 30.0, 1e4])
+@pytest.mark.parametrize("activation", REFERENCE, ids=repr)
+def test_moments_agree_with_mpmath(activation, q):
+    phi = REFERENCE[activation]
+    with mp.workdps(20):
+        mean = exact_mean(phi, q)
+        square = exact_mean(lambda u: phi(u) ** 2, q)
+        center = phi(mp.mpf(0))
+        variance = exact_mean(lambda u: (phi(u) - center) ** 2, q) - (mean - center) ** 2
+        expected = [float(x) for x in (mean, square, variance)]
+    got = moments(activation, q)
+    np.testing.assert_allclose(got[:3], expected, rtol=1e-10, atol=1e-14 * np.sqrt(q))
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "gelu", "silu", "mish"])
 @pytest.mark.parametrize("q", [1e-6, 1.0, 1e4])
-def test_squared_slopes_agree_with_mpmath(name, q):
-    ours, reference = FUNCTIONS[name]
-    expected = exact_mean(lambda z: mp.diff(reference, z) ** 2, q)
-    assert float(mf.moments(ours, q).slope_square) == pytest.approx(float(expected), rel=1e-8)
+def test_slope_squares_agree_with_mpmath(q):
+    derivatives = {
+        sigmoid: lambda z: mp.sech(z / 2) ** 2 / 4,
+        tanh: lambda z: mp.sech(z) ** 2,
+        silu: lambda z: (1 + z * mp.exp(-z) / (1 + mp.exp(-z))) / (1 + mp.exp(-z)),
+        gelu: lambda z: mp.ncdf(z) + z * mp.npdf(z),
+        elu(0.5): lambda z: mp.mpf(1) if z > 0 else mp.exp(z) / 2,
+    }
+    for activation, derivative in derivatives.items():
+        with mp.workdps(20):
+            expected = float(exact_mean(lambda u, d=derivative: d(u) ** 2, q))
+        np.testing.assert_allclose(moments(activation, q).slope_square, expected, rtol=1e-10)
 
 
-def test_relu_and_linear_have_closed_forms():
-    q = np.geomspace(1e-6, 1e6, 13)
-    m = mf.moments(act.relu, q)
-    np.testing.assert_allclose(m.mean, np.sqrt(q / (2 * np.pi)), rtol=1e-11)
-    np.testing.assert_allclose(m.mean_square, q / 2, rtol=1e-11)
-    np.testing.assert_allclose(m.variance, q * (np.pi - 1) / (2 * np.pi), rtol=1e-11)
-    np.testing.assert_allclose(m.slope_square, 0.5, rtol=1e-11)
-    linear = mf.moments(act.identity, q)
-    np.testing.assert_allclose([linear.mean_square, linear.variance], [q, q], rtol=1e-11)
+@pytest.mark.parametrize("q", [0.0, 1e-12, 1e-6, 1.0, 1e4, 1e12])
+def test_moments_agree_with_closed_forms(q):
+    close = {"rtol": 1e-12, "atol": 1e-160}
+    m = moments(relu, q)
+    np.testing.assert_allclose(m.mean, np.sqrt(q / (2 * np.pi)), **close)
+    np.testing.assert_allclose(m.mean_square, q / 2, **close)
+    np.testing.assert_allclose(m.variance, q * (np.pi - 1) / (2 * np.pi), **close)
+    np.testing.assert_allclose(m.slope_square, 0.5, **close)
+    m = moments(leaky_relu(0.1), q)
+    np.testing.assert_allclose([m.mean_square, m.slope_square], [0.505 * q, 0.505], **close)
+    np.testing.assert_allclose(moments(identity, q)[1:], [q, q, 1.0], **close)
+    m = moments(erf, q)
+    np.testing.assert_allclose(
+        m.mean_square, 2 / np.pi * np.arcsin(2 * q / (1 + 2 * q)), rtol=1e-8 if q > 1e8 else 1e-12
+    )
+    np.testing.assert_allclose(m.slope_square, 4 / np.pi / np.sqrt(1 + 4 * q), rtol=1e-12)
 
 
-def test_erf_has_closed_forms():
-    from scipy.special import erf
+def test_quadrature_splits_at_kinks_away_from_zero():
+    for q in (1e-2, 1.0, 1e4):
+        s = mp.sqrt(mp.mpf(q))
+        expected = s * mp.sqrt(2 / mp.pi) * mp.exp(-9 / (2 * s**2)) + 3 * mp.erf(
+            3 / (s * mp.sqrt(2))
+        )
+        got = gaussian_mean(lambda u: np.abs(u - 3), q, kinks=[3.0])
+        np.testing.assert_allclose(got, float(expected), rtol=1e-12)
 
-    phi = act.Activation("erf", erf, lambda z: 2 / np.sqrt(np.pi) * np.exp(-(z**2)))
-    q = np.geomspace(1e-4, 1e4, 9)
-    m = mf.moments(phi, q)
-    np.testing.assert_allclose(m.mean_square, 2 / np.pi * np.arcsin(2 * q / (1 + 2 * q)), rtol=1e-9)
-    np.testing.assert_allclose(m.slope_square, 4 / np.pi / np.sqrt(1 + 4 * q), rtol=1e-9)
-    assert mf.critical_sigma_w(phi) ** 2 == pytest.approx(np.pi / 4, rel=1e-8)
+
+def test_gaussian_mean_broadcasts_and_a_member_alone_is_the_same():
+    q = np.geomspace(1e-3, 1e3, 2400).reshape(4, 600)
+    together = gaussian_mean(lambda u: np.tanh(u) ** 2, q)
+    assert together.shape == q.shape
+    for i, j in [(0, 0), (2, 17), (3, 599)]:
+        np.testing.assert_allclose(
+            together[i, j], gaussian_mean(lambda u: np.tanh(u) ** 2, q[i, j]), rtol=1e-14
+        )
 
 
-def test_relu_pairs_follow_the_arc_cosine_kernel():
-    """Cho and Saul (2009) の閉じた式。"""
-    c = np.array([-0.99, -0.5, 0.0, 0.3, 0.9, 0.999999])
+@pytest.mark.parametrize("q", [1e-4, 1.0, 1e4])
+def test_pair_means_agree_with_closed_forms(q):
+    angle = np.arccos(C)
+    np.testing.assert_allclose(  # Cho & Saul (2009) の 1 次の arc-cosine カーネル
+        pair_mean(relu, q, C, kinks=[0.0]),
+        q / (2 * np.pi) * (np.sqrt(1 - C**2) + C * (np.pi - angle)),
+        rtol=1e-10, atol=1e-14 * q,
+    )  # fmt: skip
+    np.testing.assert_allclose(  # 0 次
+        pair_mean(relu.derivative, q, C, kinks=[0.0]), (np.pi - angle) / (2 * np.pi), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        pair_mean(erf, q, C), 2 / np.pi * np.arcsin(2 * q * C / (1 + 2 * q)), rtol=1e-9, atol=1e-14
+    )
+    np.testing.assert_allclose(
+        pair_mean(erf.derivative, q, C),
+        4 / np.pi / np.sqrt((1 + 2 * q) ** 2 - (2 * q * C) ** 2),
+        rtol=1e-10,
+    )
+
+
+def test_factors_of_normalised_networks():
+    np.testing.assert_allclose(bn_explosion(relu), np.pi / (np.pi - 1), rtol=1e-13)
+    np.testing.assert_allclose(bn_explosion(identity), 1, rtol=1e-13)
+    np.testing.assert_allclose(ln_factor(relu), 1, rtol=1e-13)
+    erf_square = 2 / np.pi * np.arcsin(2 / 3)
+    for factor in (bn_explosion, ln_factor):
+        np.testing.assert_allclose(factor(erf), 4 / np.pi / np.sqrt(5) / erf_square, rtol=1e-13)
+    with mp.workdps(20):
+        square = exact_mean(lambda z: mp.sech(z / 2) ** 4 / 16, 1)
+        second = exact_mean(lambda z: (1 / (1 + mp.exp(-z))) ** 2, 1)
+        np.testing.assert_allclose(ln_factor(sigmoid), float(square / second), rtol=1e-12)
+        np.testing.assert_allclose(
+            bn_explosion(sigmoid), float(square / (second - mp.mpf(1) / 4)), rtol=1e-12
+        )
+
+
+def test_gain_keeps_the_signal_size():
+    np.testing.assert_allclose(gain(relu, [0.1, 1, 10]), np.sqrt(2), rtol=1e-13)
+    np.testing.assert_allclose(gain(leaky_relu(0.2)), np.sqrt(2 / 1.04), rtol=1e-13)
+    assert gain(selu) == pytest.approx(1, abs=1e-9)  # Klambauer ほか (2017) の定義
+    for activation in (tanh, gelu, silu, sigmoid):
+        np.testing.assert_allclose(
+            length_map(activation, 3.0, gain(activation, 3.0)), 3.0, rtol=1e-13
+        )
+
+
+@pytest.mark.parametrize("activation", [tanh, sigmoid, relu, gelu, silu, elu(), softplus], ids=repr)
+def test_fixed_point_is_where_plain_iteration_ends(activation):
+    sigma_w, sigma_b = np.array([0.3, 0.8, 1.25, 1.4])[:, np.newaxis], np.array([0.1, 0.3])
+    q = np.ones((4, 2))
+    with np.errstate(over="ignore"):
+        for _ in range(3000):
+            q = np.minimum(length_map(activation, q, sigma_w, sigma_b), 1e13)
+    got = fixed_point(activation, sigma_w, sigma_b)
+    settled = np.abs(length_map(activation, q, sigma_w, sigma_b) - q) < 1e-10 * q
+    assert settled.sum() >= 6
+    np.testing.assert_allclose(got[settled], q[settled], rtol=1e-7)
+    assert not np.any(np.isfinite(got) & (q > 1e12))
+
+
+def test_fixed_points_of_relu_in_closed_form():
+    sigma_w = np.array([0.5, 1.0, 1.4])
+    np.testing.assert_allclose(
+        fixed_point(relu, sigma_w, 0.3), 0.09 / (1 - sigma_w**2 / 2), rtol=1e-12
+    )
+    np.testing.assert_array_equal(fixed_point(relu, sigma_w), 0)
+    assert fixed_point(relu, np.sqrt(2)) == 1
+    assert fixed_point(relu, np.sqrt(2), start=7.0) == 7
+    for sigma_w, sigma_b in [(1.5, 0), (1.5, 0.2), (np.sqrt(2), 1e-3), (np.sqrt(2), 1.0)]:
+        assert fixed_point(relu, sigma_w, sigma_b) == np.inf
+        np.testing.assert_allclose(chi(relu, sigma_w, sigma_b), sigma_w**2 / 2, rtol=1e-12)
+
+
+def test_fixed_point_beyond_the_search_range_is_not_a_number():
+    assert np.isnan(fixed_point(relu, np.sqrt(2 * (1 - 1e-9)), 1e4))
+
+
+@pytest.mark.parametrize("activation", [*REFERENCE, step, identity, leaky_relu(0.3)], ids=repr)
+def test_the_length_map_never_decreases(activation):
+    """fixed_point の前提。"""
+    square = mean_square(activation, np.geomspace(1e-8, 1e8, 1601))
+    assert np.all(np.diff(square) >= -1e-12 * square[1:])
+
+
+def test_your_own_activation_in_closed_form():
+    """φ = exp(-z²) では E φ² = 1/√(1+4q) なので、q* √(1 + 4q*) = σ_w²。"""
+    bump = Activation("bump", lambda z: np.exp(-z * z), lambda z: -2 * z * np.exp(-z * z))
+    sigma_w = np.array([0.5, 1.0, 3.0])
+    q = fixed_point(bump, sigma_w)
+    np.testing.assert_allclose(q * np.sqrt(1 + 4 * q), sigma_w**2, rtol=1e-12)
+
+
+def test_tanh_phases_of_schoenholz_2017():
+    sigma_w = np.sqrt([1.5, 2.0, 4.0])
+    sigma_b = np.sqrt(0.05)
+    np.testing.assert_allclose(
+        fixed_point(tanh, sigma_w, sigma_b), [0.41804, 0.72176, 2.19549], atol=6e-6
+    )
+    np.testing.assert_allclose(chi(tanh, sigma_w, sigma_b), [0.93864, 1.04767, 1.34240], atol=6e-6)
+    np.testing.assert_allclose(
+        fixed_correlation(tanh, sigma_w, sigma_b), [1, 0.74408, 0.16506], atol=6e-6
+    )
+    scales = depth_scales(tanh, sigma_w, sigma_b)
+    np.testing.assert_allclose(scales.correlation, [15.79, 25.21, 6.98], atol=6e-3)
+    assert scales.length[0] == pytest.approx(1.68, abs=5e-3)
+    np.testing.assert_allclose(
+        scales.gradient, 1 / np.abs(np.log(chi(tanh, sigma_w, sigma_b))), rtol=1e-12
+    )
+
+
+def test_critical_line_of_erf_in_closed_form():
+    q = np.array([0.0, 0.05, 0.3, 1.0, 10.0])
+    sigma_w2 = np.pi / 4 * np.sqrt(1 + 4 * q)
+    sigma_b2 = q - sigma_w2 * 2 / np.pi * np.arcsin(2 * q / (1 + 2 * q))
+    got = critical_sigma_w(erf, np.sqrt(sigma_b2))
+    np.testing.assert_allclose(got**2, sigma_w2, rtol=1e-7)
+
+
+@pytest.mark.parametrize("activation", [tanh, sigmoid, erf, elu(), selu], ids=repr)
+def test_chi_is_one_on_the_critical_line(activation):
+    sigma_b = np.array([0.1, 0.3, 1.0])
+    sigma_w = critical_sigma_w(activation, sigma_b)
+    np.testing.assert_allclose(chi(activation, sigma_w, sigma_b), 1, rtol=1e-6)
+    assert np.all(chi(activation, 0.9 * sigma_w, sigma_b) < 1)
+
+
+def test_known_critical_points():
+    assert critical_sigma_w(relu) ** 2 == pytest.approx(2, rel=1e-12)
+    assert critical_sigma_w(tanh) ** 2 == pytest.approx(1, rel=1e-9)
+    assert critical_sigma_w(sigmoid) ** 2 == pytest.approx(103.0076, abs=1e-4)
+    assert critical_sigma_w(tanh, np.sqrt(0.05)) ** 2 == pytest.approx(1.76095, abs=1e-5)
+    # Roberts, Yaida, Hanin (2022): 半安定な臨界点 σ_b² = 0.17292 より下では、安定な臨界線がない
+    below, above = critical_sigma_w(gelu, np.sqrt([0.170, 0.176]))
+    assert np.isnan(below)
+    assert above**2 == pytest.approx(1.98306, abs=5e-3)
+    assert np.isnan(critical_sigma_w(relu, 0.1))
+    assert np.isnan(critical_sigma_w(step))
+
+
+def test_the_width_100_sigmoid_of_the_lecture_notes():
+    """σ_w² = n·std²。std=1 は臨界に近く、Xavier は消失する。"""
+    got = chi(sigmoid, [10.0, 1.0, np.sqrt(2), 0.1])
+    np.testing.assert_allclose(got, [0.986, 0.0557, 0.101, 6.24e-4], rtol=5e-3)
+    assert chi(tanh, np.sqrt(2)) == pytest.approx(1.1055, abs=5e-5)
+
+
+def test_relu_correlations_follow_the_arc_cosine_map():
+    c = np.array([-1, -0.4, 0, 0.5, 0.99, 1])
     expected = (np.sqrt(1 - c**2) + c * (np.pi - np.arccos(c))) / np.pi
-    np.testing.assert_allclose(
-        mf.correlation_map(act.relu, c, np.sqrt(2), q=1.0), expected, rtol=1e-9
-    )
-    both = pair_mean(act.relu.derivative, 1.0, c, kinks=act.relu.kinks)
-    np.testing.assert_allclose(both, (np.pi - np.arccos(c)) / (2 * np.pi), rtol=1e-9)
-
-
-# Schoenholz et al. (2017) と同じ設定を 30 桁の積分と根で求めた値
-TANH_CRITICAL = {0.0: 1.0, 0.001: 1.18919, 0.01: 1.42421, 0.05: 1.76095, 0.1: 1.98607, 0.5: 2.84317}
-
-
-@pytest.mark.parametrize(("sigma_b2", "expected"), TANH_CRITICAL.items())
-def test_the_critical_line_of_tanh(sigma_b2, expected):
-    sigma_w = mf.critical_sigma_w(act.tanh, np.sqrt(sigma_b2))
-    assert float(sigma_w) ** 2 == pytest.approx(expected, abs=6e-6)
-    if sigma_b2:
-        assert float(mf.chi(act.tanh, sigma_w, np.sqrt(sigma_b2))) == pytest.approx(1, abs=1e-8)
+    np.testing.assert_allclose(correlation_map(relu, c, np.sqrt(2)), expected, atol=1e-12)
+    np.testing.assert_allclose(correlation_map(relu, c, 1.0, q=5.0), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("sigma_w2", "q", "chi", "c", "xi_c"),
-    [
-        (1.5, 0.41804, 0.93864, 1.0, 15.79),
-        (2.0, 0.72176, 1.04767, 0.74408, 25.21),
-        (4.0, 2.19549, 1.34240, 0.16506, 6.98),
-    ],
+    ("activation", "sigma_w", "sigma_b"), [(tanh, 1.6, 0.3), (erf, 1.5, 0.2), (step, 1.0, 0.0)]
 )
-def test_fixed_points_and_depth_scales_of_tanh(sigma_w2, q, chi, c, xi_c):
-    scales = np.sqrt(sigma_w2), np.sqrt(0.05)
-    assert float(mf.fixed_point(act.tanh, *scales)) == pytest.approx(q, abs=6e-6)
-    assert float(mf.chi(act.tanh, *scales)) == pytest.approx(chi, abs=6e-6)
-    assert float(mf.fixed_correlation(act.tanh, *scales)) == pytest.approx(c, abs=6e-6)
-    depth = mf.depth_scales(act.tanh, *scales)
-    assert float(depth.correlation) == pytest.approx(xi_c, abs=6e-3)
-    assert float(depth.gradient) == pytest.approx(1 / abs(np.log(chi)), rel=1e-3)
+def test_fixed_correlation_is_where_plain_iteration_ends(activation, sigma_w, sigma_b):
+    q, c = fixed_point(activation, sigma_w, sigma_b), 0.5
+    for _ in range(300):
+        c = correlation_map(activation, c, sigma_w, sigma_b, q=q)
+    assert c < 0.999
+    np.testing.assert_allclose(fixed_correlation(activation, sigma_w, sigma_b), c, rtol=1e-6)
 
 
-def test_sigmoid_at_width_100():
-    """std = 1 はほぼ臨界、Xavier は消失。臨界点は std = 1.0149。"""
-    np.testing.assert_allclose(
-        mf.chi(act.sigmoid, 10 * np.array([1.0, 0.1, 0.01])), [0.986, 0.0557, 6.24e-4], rtol=2e-3
-    )
-    assert float(mf.critical_sigma_w(act.sigmoid)) / 10 == pytest.approx(1.0149, abs=1e-4)
+def test_fixed_correlation_of_an_odd_function_without_bias_is_zero():
+    assert fixed_correlation(tanh, 1.5) == 0
+    assert np.isnan(fixed_correlation(tanh, 0.9))  # q* = 0 では向きがない
 
 
-def test_he_is_critical_for_relu_and_every_q_stays():
-    assert float(mf.critical_sigma_w(act.relu)) ** 2 == pytest.approx(2, rel=1e-9)
-    q = np.array([1e-3, 1.0, 1e3])
-    np.testing.assert_allclose(mf.length_map(act.relu, q, np.sqrt(2)), q, rtol=1e-11)
-    np.testing.assert_array_equal(mf.fixed_point(act.relu, [1.0, 2.0]), [0.0, np.inf])
+def test_depth_scales_predict_how_fast_the_maps_converge():
+    sigma_w, sigma_b = 1.6, 0.3
+    q, c = fixed_point(tanh, sigma_w, sigma_b), fixed_correlation(tanh, sigma_w, sigma_b)
+    scales = depth_scales(tanh, sigma_w, sigma_b)
+    nudged = length_map(tanh, q + 1e-5, sigma_w, sigma_b) - q
+    np.testing.assert_allclose(nudged / 1e-5, np.exp(-1 / scales.length), rtol=1e-4)
+    nudged = correlation_map(tanh, c + 1e-5, sigma_w, sigma_b) - c
+    np.testing.assert_allclose(nudged / 1e-5, np.exp(-1 / scales.correlation), rtol=1e-4)
 
 
-def test_normalization_factors():
-    assert float(mf.bn_explosion(act.relu)) == pytest.approx(np.pi / (np.pi - 1), rel=1e-10)
-    assert float(mf.ln_factor(act.relu)) == pytest.approx(1, rel=1e-10)
-    assert float(mf.bn_explosion(act.identity)) == pytest.approx(1, rel=1e-10)
-    assert float(mf.bn_explosion(act.tanh)) == pytest.approx(float(mf.ln_factor(act.tanh)))
-    for phi in (act.sigmoid, act.gelu, act.silu, act.mish, act.softplus):
-        assert mf.bn_explosion(phi) > 1  # ポアンカレの不等式
+def test_depth_scales_at_the_edges():
+    assert depth_scales(relu, np.sqrt(2)) == (np.inf, np.inf, np.inf)
+    length, correlation, gradient = depth_scales(step, 1.0, 0.3)
+    assert np.isnan(length)
+    assert np.isnan(correlation)
+    assert gradient == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "gain"), [("tanh", 1.59254), ("gelu", 1.53353), ("silu", 1.67653), ("mish", 1.48685)]
-)
-def test_gains_keep_the_length(name, gain):
-    phi, _ = FUNCTIONS[name]
-    assert float(mf.gain(phi)) == pytest.approx(gain, abs=6e-6)
-    assert float(mf.length_map(phi, 1.0, mf.gain(phi))) == pytest.approx(1, rel=1e-10)
+def test_everything_broadcasts():
+    sigma_w, sigma_b = np.array([[0.9], [1.7]]), np.array([0.1, 0.2, 0.3])
+    for function in (fixed_point, chi, fixed_correlation):
+        grid = function(tanh, sigma_w, sigma_b)
+        assert grid.shape == (2, 3)
+        np.testing.assert_allclose(grid[1, 2], function(tanh, 1.7, 0.3), rtol=1e-9)
+    assert all(scale.shape == (2, 3) for scale in depth_scales(tanh, sigma_w, sigma_b))
 
 
-def test_arrays_broadcast_over_both_scales():
-    sw, sb = np.linspace(0.5, 2, 4)[:, None], np.linspace(0, 0.5, 3)
-    table = mf.chi(act.tanh, sw, sb)
-    assert table.shape == (4, 3)
-    assert table[2, 1] == pytest.approx(float(mf.chi(act.tanh, sw[2, 0], sb[1])))
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf, [1.0, -0.1]])
+def test_bad_scales_are_errors(bad):
+    with pytest.raises(ValueError, match="sigma_w には 0 以上の有限な実数を"):
+        fixed_point(tanh, bad)
+    with pytest.raises(ValueError, match="sigma_b には 0 以上の有限な実数を"):
+        critical_sigma_w(tanh, bad)
 
 
-def test_what_has_no_answer_is_nan_or_infinite_never_a_number():
-    assert mf.fixed_point(act.relu, 2.0) == np.inf
-    assert np.isnan(mf.fixed_correlation(act.relu, 2.0))
-    assert np.isnan(mf.correlation_map(act.tanh, 0.5, 1.0, q=0.0))
-
-
-@pytest.mark.parametrize("activation", [act.tanh, act.relu, act.sigmoid], ids=repr)
-def test_the_theory_predicts_the_measured_gradient(activation):
-    std = 0.15
-    flow = gradient_flow(
-        activation, normal(std), rng=np.random.default_rng(0), depth=20, width=300, seeds=4
-    )
-    factor = np.exp(np.log(flow.delta[:, 4] / flow.delta[:, 14]).mean() / 10)
-    chi = float(mf.chi(activation, std * np.sqrt(300)))
-    assert factor == pytest.approx(np.sqrt(chi), rel=0.04)
-
-
-def test_bad_arguments_are_named():
+def test_other_bad_arguments_are_errors():
     with pytest.raises(ValueError, match="q には 0 以上"):
-        gaussian_mean(np.tanh, -1.0)
-    with pytest.raises(ValueError, match="c には"):
-        mf.correlation_map(act.tanh, 1.5, 1.0)
-    for bad in (-1.0, np.nan):
-        with pytest.raises(ValueError, match="sigma_w"):
-            mf.chi(act.tanh, bad)
+        gaussian_mean(np.square, -1.0)
+    with pytest.raises(ValueError, match="q には 0 以上"):
+        pair_mean(np.square, -1.0, 0.5)
+    with pytest.raises(ValueError, match="c には -1 以上 1 以下"):
+        correlation_map(tanh, 1.1, 1.0, 0.1)
+    with pytest.raises(ValueError, match="start には正の有限な"):
+        fixed_point(tanh, 1.0, start=0.0)
+    for function in (moments, bn_explosion, lambda a: fixed_point(a, 1.0)):
+        with pytest.raises(TypeError, match="activation には Activation"):
+            function(np.tanh)

@@ -60,12 +60,13 @@ def fixed_point(
 ) -> Array:
     r"""q を ``start`` から何層も移したときの行き先、不動点 :math:`q^*` を求めます。
 
+    E φ² が q とともに増えること (このパッケージの活性化関数ではすべて成り立ちます) を前提とします。
+
     Returns
     -------
     ndarray, shape (...)
         :math:`q^*`。ReLU と He の初期値のように、どの q も動かないときは ``start``。
-        q が限りなく大きくなるなら ``inf``。行き先が :math:`10^{12}` を超えるときと、
-        振動して落ち着かないときは NaN です。
+        q が限りなく大きくなるなら ``inf``。有限でも :math:`10^{12}` を超えるときは NaN です。
 
     Examples
     --------
@@ -79,9 +80,8 @@ def fixed_point(
     if not 0 < start < np.inf:
         raise ValueError(f"start には正の有限な実数を渡してください。受け取った値: {start!r}")
     q = _follow(lambda q: mean_square(activation, q), sigma_w**2, sigma_b**2, start)
-    diverges = sigma_w**2 * slope_square(activation, np.inf) >= 1 - _ROUNDING
-    oscillates = np.abs(_length_slope(activation, q, sigma_w)) > 1 + 1e-6
-    return np.where(np.isnan(q) & diverges, np.inf, np.where(oscillates, np.nan, q))[()]
+    diverges = sigma_w**2 * slope_square(activation, _GRID[-1] ** 2) >= 1 - _ROUNDING
+    return np.where(np.isnan(q) & diverges, np.inf, q)[()]
 
 
 def chi_at(activation: Activation, q: ArrayLike, sigma_w: ArrayLike) -> Array:
