@@ -26,6 +26,8 @@ ROLES = {  # 読み上げの役割の書き漏らしと、廃止された役割
 }
 
 EMPTY_HEADER = re.compile(r'<th class="head[^"]*">(<p></p>)?</th>')
+LIST_IN_PARAGRAPH = re.compile(r'<p>(<ul class="simple">.*?</ul>)\s*</p>', re.DOTALL)  # 戻り値の組
+PRE = re.compile(r"<pre>.*?</pre>", re.DOTALL)  # ソースの頁では、中に div がある
 UNUSED = (
     "mystnb.",  # OS の設定だけを見て暗くする。読者の選択に従うように book.css で組む
     "design-tabs",  # タブは使わない
@@ -92,7 +94,9 @@ def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tre
     for key in ("body", "furo_navigation_tree"):
         for wrong, right in ROLES.items():
             context[key] = context.get(key, "").replace(wrong, right)
-    context["body"] = EMPTY_HEADER.sub("<td></td>", context["body"])
+    body = EMPTY_HEADER.sub("<td></td>", context["body"])
+    body = LIST_IN_PARAGRAPH.sub(r"\1", body)
+    context["body"] = PRE.sub(lambda m: re.sub(r"(</?)div\b", r"\1span", m[0]), body)
     for key in ("css_files", "script_files"):
         unused = UNUSED if "sd-" in context["body"] else (*UNUSED, "sphinx-design")
         context[key] = [
