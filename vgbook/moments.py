@@ -1,7 +1,7 @@
 r"""活性化関数の性質を表す数: 入力が正規分布のときの平均・分散・利得。
 
 プレ活性 u が N(0, q) に従うとき、信号の大きさは :math:`E[\varphi(u)^2]`、勾配の大きさは
-:math:`E[\varphi'(u)^2]` で決まります。初期値の利得も、正規化した網での勾配の倍率も、
+:math:`E[\varphi'(u)^2]` で決まります。初期値の利得も、正規化したネットワークでの勾配の倍率も、
 この 2 つと :math:`\mathrm{Var}[\varphi(u)]` の比です。
 """
 
@@ -24,13 +24,27 @@ class Moments(NamedTuple):
 
 
 def mean_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
-    """E φ(u)², u ~ N(0, q) を q の形で返します。"""
+    """E φ(u)², u ~ N(0, q) を q の形で返します。
+
+    Examples
+    --------
+    >>> from vgbook import relu
+    >>> mean_square(relu, [1.0, 4.0]).round(9)
+    array([0.5, 2. ])
+    """
     _check(activation)
     return gaussian_mean(lambda u: activation(u) ** 2, q, kinks=activation.kinks)
 
 
 def slope_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
-    """E φ′(u)², u ~ N(0, q) を q の形で返します。"""
+    """E φ′(u)², u ~ N(0, q) を q の形で返します。
+
+    Examples
+    --------
+    >>> from vgbook import relu
+    >>> slope_square(relu, [1.0, 4.0]).round(9)
+    array([0.5, 0.5])
+    """
     _check(activation)
     return gaussian_mean(lambda u: activation.derivative(u) ** 2, q, kinks=activation.kinks)
 
