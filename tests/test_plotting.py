@@ -9,6 +9,7 @@ import pytest
 
 from vgbook import plotting
 from vgbook.activations import sigmoid
+from vgbook.diagnosis import Diagnosis, Finding
 from vgbook.flow import Flow
 
 
@@ -96,3 +97,15 @@ def test_curve_draws_the_function_and_its_derivative():
     f, df = ax.lines
     np.testing.assert_allclose(f.get_ydata(), sigmoid(f.get_xdata()))
     assert df.get_ydata().max() == pytest.approx(0.25, abs=1e-4)
+
+
+def test_a_diagnosis_shades_the_layers_that_have_a_verdict():
+    values = np.geomspace(1, 1e-6, 4)
+    finding = Finding(2, "消失", "δ が小さい", "He にする。")
+    report = Diagnosis(values, values, values, values, values, 0 * values, 0 * values, [finding])
+    _, axes = plotting.figure(3, 1)
+    plotting.diagnosis_panels(axes, report)
+    spans = [patch.get_x() + patch.get_width() / 2 for patch in axes[1].patches]
+    assert spans == [2]
+    np.testing.assert_allclose(axes[1].lines[0].get_ydata(), values)
+    assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["h", "標本間の差"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from vgbook._checks import check_count
 from vgbook.activations import Activation
+from vgbook.diagnosis import Diagnosis
 from vgbook.flow import Flow
 
 Array = np.ndarray[Any, Any]
@@ -407,3 +408,42 @@ def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, witho
             note = {"ha": "right", "fontsize": 9, "transform": ax.transAxes}
             ax.text(0.98, 0.06, "BN なしは発散", **note)
         ax.set(title=f"W: {std:.3g}", ylim=(-0.03, 1.03))
+
+
+def diagnosis_panels(axes: Sequence[Any], report: Diagnosis) -> None:
+    """診断書を 3 つの軸に描く。判定の付いた層は塗る。
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib.axes.Axes
+        縦に並べた 3 つの軸 (h と標本間の差、δ、更新の比)。
+    report : Diagnosis
+        `vgbook.diagnose` の結果。
+
+    Examples
+    --------
+    >>> from vgbook import diagnose, digits, mlp, sigmoid, xavier
+    >>> data, rng = digits(), np.random.default_rng(0)
+    >>> network = mlp([64, 50, 50, 50, 50, 10], sigmoid, xavier(), rng=rng)
+    >>> report = diagnose(network, data.x_train[:100], data.labels_train[:100])
+    >>> fig, axes = figure(3, 1)
+    >>> diagnosis_panels(axes, report)
+    >>> [ax.get_ylabel() for ax in axes]
+    ['出力', '勾配 δ', '更新の比']
+    """
+    layers = np.arange(1, len(report.h) + 1)
+    rows = (
+        ("出力", ((report.h, "h", 0), (report.distinct, "標本間の差", 2))),
+        ("勾配 δ", ((report.delta, None, 1),)),
+        ("更新の比", ((report.update, None, 3),)),
+    )
+    for ax, (name, lines) in zip(axes, rows, strict=True):
+        for values, label, series in lines:
+            color, marker, dash = SERIES[series]
+            drawable = np.where(values > 0, values, np.nan)  # 0 は対数軸に描けない
+            ax.plot(layers, drawable, color=color, marker=marker, ls=dash, label=label)
+        for layer in {finding.layer for finding in report.findings}:
+            ax.axvspan(layer - 0.5, layer + 0.5, color="#B0B0B0", alpha=0.25, linewidth=0)
+        ax.set(ylabel=name, yscale="log", xticks=layers)
+    axes[0].legend()
+    axes[-1].set_xlabel("層 (1 が入力側)")
