@@ -212,7 +212,9 @@ def complaints(write: Callable[..., Book]) -> str:
     book = write(BAD)
     first, second = book.build("-j", "2"), book.build()
     assert first.returncode == second.returncode == 1
-    assert len(first.stderr.splitlines()) == len(second.stderr.splitlines())  # 2 度目も全部言う
+    # 2 度目も全部言う。カーネルが終わりぎわに書く行は、あったりなかったりするので数えない
+    named = [[line for line in run.stderr.splitlines() if ".md" in line] for run in (first, second)]
+    assert len(named[0]) == len(named[1]) >= len(BAD)
     return second.stderr
 
 
