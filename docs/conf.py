@@ -40,6 +40,7 @@ extensions = [
     "vg_numbering",  # 章番号を部をまたいで続ける
     "vg_math",  # 数式をビルド時に KaTeX で組む
     "vg_search",  # 日本語の検索
+    "vg_stepper",  # 計算グラフを 1 手ずつ進める図
     "vg_html",  # 出力する HTML の手直し
 ]
 
