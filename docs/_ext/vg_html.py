@@ -32,6 +32,10 @@ UNUSED = (
     "mystnb.",  # OS の設定だけを見て暗くする。読者の選択に従うように book.css で組む
     "design-tabs",  # タブは使わない
 )
+NEEDED_WITH = {  # 頁にこの字があるときだけ要る CSS と JavaScript
+    "sphinx-design": "sd-",
+    "figures.": 'class="vg-figure"',
+}
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
@@ -97,8 +101,9 @@ def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tre
     body = EMPTY_HEADER.sub("<td></td>", context["body"])
     body = LIST_IN_PARAGRAPH.sub(r"\1", body)
     context["body"] = PRE.sub(lambda m: re.sub(r"(</?)div\b", r"\1span", m[0]), body)
+    absent = [file for file, mark in NEEDED_WITH.items() if mark not in context["body"]]
+    unused = (*UNUSED, *absent)
     for key in ("css_files", "script_files"):
-        unused = UNUSED if "sd-" in context["body"] else (*UNUSED, "sphinx-design")
         context[key] = [
             file for file in context[key] if not any(name in str(file.filename) for name in unused)
         ]
