@@ -67,8 +67,8 @@ class Panel:
     xticks: Sequence[float] = ()
     notes: ArrayLike | None = None
     """つまみの組み合わせごとの、題の下の短い文。形は (つまみ 1, つまみ 2, ...)。"""
-    width: int = 300
-    height: int = 240
+    size: tuple[int, int] = (300, 240)
+    """幅の目安と高さ (CSS のピクセル)。幅が足りなければ折り返し、余れば広がります。"""
 
 
 def line(label: str, y: ArrayLike, series: int = 0, *, x: ArrayLike | None = None) -> Series:
@@ -209,8 +209,8 @@ def _panel(panel: Panel, states: tuple[int, ...]) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "title": panel.title,
         "series": series,
-        "width": panel.width,
-        "height": panel.height,
+        "width": panel.size[0],
+        "height": panel.size[1],
         "x": _axis(panel.xlabel, panel.xlog, panel.xlimits, xs, margin=0.0 if bar else 0.03),
         "y": _axis(panel.ylabel, panel.ylog, panel.ylimits, ys, margin=0.05, zero=bar),
     }
