@@ -38,6 +38,7 @@ extensions = [
     "vg_check",  # 見逃してはならない誤りを警告にする
     "vg_lines",  # 和文の途中の改行を空白にしない
     "vg_numbering",  # 章番号を部をまたいで続ける
+    "vg_checked",  # 式の「検算済み」の印と、検算の頁
     "vg_math",  # 数式をビルド時に KaTeX で組む
     "vg_search",  # 日本語の検索
     "vg_stepper",  # 計算グラフを 1 手ずつ進める図

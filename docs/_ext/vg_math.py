@@ -18,6 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
+from vg_checked import mark
 
 log = logging.getLogger(__name__)
 KATEX = Path(__file__).parent / "katex" / "katex.min.js"
@@ -77,6 +78,7 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "この式へのリンク")
+        self.body.append(mark(self.builder, self.docnames[-1], node))
         self.body.append("</span>")
     self.body.append("</div>\n")
     raise nodes.SkipNode

@@ -1,0 +1,336 @@
+r"""TeX の式を、値を計算する関数に組み立てる。
+
+文法は、この本が別行の数式に使うものに限る。読めない字句は、黙って飛ばさず `Unreadable` にする。
+何が関数で何が数かは、検算の与える意味で決まる (``f(x)`` は、f が関数なら適用、数なら積)。
+"""
+
+import itertools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from checking.scope import Scope, Unreadable, product
+from checking.tokens import OPEN, RELATIONS, Tokens, joined, split
+
+Node = Callable[[Scope], Any]
+ACCENTS = {r"\hat", r"\bar", r"\mathrm", r"\text", r"\mathbb"}
+MEANS = {r"\E", r"\Var"}
+COMPARE = {
+    "=": operator.eq, "<": operator.lt, ">": operator.gt, r"\le": operator.le, r"\ge": operator.ge,
+}  # fmt: skip
+ENDS = {"+", "-", r"\pm", ")", "]", "}", ",", r"\rangle", "|", "/"}
+
+
+class Reader:
+    """字句を左から読み、木の代わりに、値を返す関数を組み立てる。"""
+
+    def __init__(self, found: Tokens, names: Scope) -> None:
+        self.rest = list(found)
+        self.names = names
+
+    # ---- 字句 ----
+    def peek(self, at: int = 0) -> str:
+        return self.rest[at] if at < len(self.rest) else ""
+
+    def take(self, expected: str = "") -> str:
+        if not self.rest or (expected and self.rest[0] != expected):
+            raise Unreadable(f"{expected or '式'} があるはずの所: {joined(self.rest)!r}")
+        return self.rest.pop(0)
+
+    def group(self) -> Tokens:
+        """``{…}`` の中、または次の 1 字句。"""
+        if self.peek() in ACCENTS:
+            return [self.take(), "{", *self.group(), "}"]
+        return self.between() if self.peek() == "{" else [self.take()]
+
+    def between(self) -> Tokens:
+        """開く括弧から、対になる閉じる括弧まで。"""
+        ends, inside = [OPEN[self.take()]], Tokens()
+        while True:
+            token = self.take()
+            if token == ends[-1]:
+                ends.pop()
+                if not ends:
+                    return inside
+            elif token in OPEN:
+                ends.append(OPEN[token])
+            inside.append(token)
+
+    def inner(self, found: Tokens) -> Node:
+        reader = Reader(found, self.names)
+        node = reader.sum()
+        if reader.rest:
+            raise Unreadable(f"読めない続き: {joined(reader.rest)!r}")
+        return node
+
+    # ---- 和と積 ----
+    def sum(self) -> Node:
+        terms: list[tuple[str, Node]] = []
+        sign = self.take() if self.peek() in {"+", "-", r"\pm"} else "+"
+        while True:
+            terms.append((sign, self.product()))
+            if self.peek() not in {"+", "-", r"\pm"}:
+                break
+            sign = self.take()
+
+        def value(scope: Scope) -> Any:
+            signs = {"+": 1, "-": -1, r"\pm": scope.get(r"\pm", None)}
+            values = [node(scope) if s == "+" else signs[s] * node(scope) for s, node in terms]
+            total = values[0]
+            for term in values[1:]:
+                total = total + term
+            return total
+
+        return value
+
+    def product(self) -> Node:
+        node = self.factor()
+        while self.peek() and self.peek() not in ENDS - {"/"} | RELATIONS | {r"\d", r"\mid"}:
+            mark = self.take() if self.peek() in {r"\cdot", r"\times", r"\odot", "/"} else ""
+            node = self.joined_by(mark, node, self.factor())
+        return node
+
+    def joined_by(self, mark: str, a: Node, b: Node) -> Node:
+        if mark == "/":
+            return lambda scope: a(scope) / b(scope)
+        if mark == r"\odot":
+            return lambda scope: a(scope) * b(scope)
+        return lambda scope: product(a(scope), b(scope))
+
+    def factor(self) -> Node:
+        node = self.primary()
+        while self.peek() in {"^", "_", r"\T"}:
+            mark = self.take()
+            argument = [mark] if mark == r"\T" else self.group()
+            node = self.indexed(node, argument) if mark == "_" else self.powered(node, argument)
+        return node
+
+    def powered(self, node: Node, argument: Tokens) -> Node:
+        if argument == [r"\T"]:
+            return lambda scope: node(scope).T
+        exponent = self.inner(argument)
+        return lambda scope: node(scope) ** exponent(scope)
+
+    def indexed(self, node: Node, argument: Tokens) -> Node:
+        return lambda scope: scope.index(node(scope), argument)
+
+    # ---- 1 つの因子 ----
+    def primary(self) -> Node:
+        token = self.peek()
+        if token.isdigit():
+            return self.number()
+        if token in {"{", "(", "["}:
+            return self.bracket()
+        if token == "|":
+            raise Unreadable(r"絶対値は \abs と書いてください")
+        special = {
+            r"\frac": self.fraction, r"\pd": self.partial, r"\partial": self.slashed,
+            r"\sqrt": self.root, r"\sum": self.repeated, r"\prod": self.repeated,
+            r"\int": self.integral, r"\begin": self.cases, r"\langle": self.inner_product,
+            r"\abs": self.wrapped, r"\norm": self.wrapped, r"\overline": self.wrapped,
+            r"\underbrace": self.underbrace,
+        }  # fmt: skip
+        if token in special:
+            return special[token]()
+        if token in MEANS:
+            return self.mean()
+        return self.named()
+
+    def number(self) -> Node:
+        text = self.take()
+        while self.peek().isdigit() or (self.peek() == "." and self.peek(1).isdigit()):
+            text += self.take()
+        return lambda scope: scope.numbers.number(text)
+
+    def bracket(self) -> Node:
+        square = self.peek() == "["
+        inside = self.between()
+        if square and any(mark for mark, _ in split(inside, RELATIONS)):
+            return self.condition(
+                inside, lambda holds, scope: scope.numbers.number("1" if holds else "0")
+            )
+        return self.inner(inside)
+
+    def condition(self, found: Tokens, then: Callable[[Any, Scope], Any]) -> Node:
+        (_, left), (relation, right) = split(found, RELATIONS)
+        a, b = self.inner(left), self.inner(right)
+        return lambda scope: then(COMPARE[relation](a(scope), b(scope)), scope)
+
+    def fraction(self) -> Node:
+        self.take(r"\frac")
+        top = self.group()
+        bottom = self.group()
+        if bottom[:1] in ([r"\d"], [r"\partial"]):
+            return self.derivative(bottom[0], top[1:], bottom[1:])
+        a, b = self.inner(top), self.inner(bottom)
+        return lambda scope: a(scope) / b(scope)
+
+    def partial(self) -> Node:
+        self.take(r"\pd")
+        return self.derivative(r"\partial", self.group(), self.group())
+
+    def slashed(self) -> Node:
+        r"""``\partial L/\partial W_l``"""
+        top = []
+        self.take(r"\partial")
+        while self.peek() != "/":
+            top.append(self.take())
+        self.take("/")
+        self.take(r"\partial")
+        bottom = self.between() if self.peek() == "(" else self.name()[0] + self.subscript()
+        return self.derivative(r"\partial", top, bottom)
+
+    def derivative(self, d: str, top: Tokens, bottom: Tokens) -> Node:
+        if not top:  # \frac{\d}{\d x}(…): 作用素
+            argument = self.factor()
+            key = rf"\frac{{{d}}}{{{joined([d, *bottom])}}}"
+            return lambda scope: scope.value(key)(argument(scope))
+        return lambda scope: scope.derivative(d, top, bottom)
+
+    def root(self) -> Node:
+        self.take(r"\sqrt")
+        node = self.inner(self.group())
+        return lambda scope: scope.value(r"\sqrt")(node(scope))
+
+    def wrapped(self) -> Node:
+        mark, found = self.take(), self.group()
+        exact = f"{mark}{{{joined(found)}}}"
+        if exact in self.names:
+            return lambda scope: scope[exact]
+        node = self.inner(found)
+        return lambda scope: scope.value(mark)(node(scope))
+
+    def underbrace(self) -> Node:
+        self.take(r"\underbrace")
+        node = self.inner(self.group())
+        self.take("_")
+        self.group()  # 下に書いた名前
+        return node
+
+    def inner_product(self) -> Node:
+        (_, left), (_, right) = split(self.between(), {","})
+        a, b = self.inner(left), self.inner(right)
+        return lambda scope: (a(scope) * b(scope)).sum()
+
+    def mean(self) -> Node:
+        mark = self.take()
+        if self.peek() == "[":
+            parts = [part for _, part in split(self.between(), {r"\mid", "|"})]
+            given = "".join(rf"\mid {joined(part)}" for part in parts[1:])
+            node = self.inner(parts[0])
+        else:
+            given, node = "", self.factor()
+        return lambda scope: scope.value(mark + given)(node(scope))
+
+    def repeated(self) -> Node:
+        r"""``\sum_{n,i}``、``\prod_{k=l+1}^{L}``"""
+        mark = self.take()
+        self.take("_")
+        lower = self.group()
+        upper: Tokens = []
+        if self.peek() == "^":
+            self.take()
+            upper = self.group()
+        node = self.product()
+        letters, span = self.span(lower, upper)
+
+        def value(scope: Scope) -> Any:
+            ranges = span(scope)
+            found = [
+                node(scope.bound(dict(zip(letters, at, strict=True))))
+                for at in itertools.product(*ranges)
+            ]
+            total = found[0] if found else scope.numbers.number("0" if mark == r"\sum" else "1")
+            for each in found[1:]:
+                total = total + each if mark == r"\sum" else product(total, each)
+            return total
+
+        return value
+
+    def span(self, lower: Tokens, upper: Tokens) -> tuple[list[str], Callable[[Scope], Any]]:
+        if "=" in lower:
+            (_, letter), (_, first) = split(lower, {"="})
+            a, b = self.inner(first), self.inner(upper)
+            return [joined(letter)], lambda scope: [range(int(a(scope)), int(b(scope)) + 1)]
+        letters = [joined(part) for _, part in split(lower, {","})]
+        return letters, lambda scope: [scope.ranges[letter.rstrip("'")] for letter in letters]
+
+    def integral(self) -> Node:
+        self.take(r"\int")
+        self.take("_")
+        low = self.inner(self.group())
+        self.take("^")
+        high = self.inner(self.group())
+        node = self.product()
+        self.take(r"\d")
+        variable = self.take()
+        return lambda scope: scope.numbers.integral(
+            lambda x: node(scope.bound({variable: x})), low(scope), high(scope)
+        )
+
+    def cases(self) -> Node:
+        inside = self.between()[len("{cases}") :]
+        while r"\\" in inside and "[" in inside and inside[inside.index("[") - 1] == r"\\":
+            at = inside.index("[")
+            del inside[at : inside.index("]", at) + 1]
+        self.group()  # \end の {cases}
+        branches = []
+        for _, row in split(inside, {r"\\"}):
+            (_, value), (_, condition) = split(row, {"&"})
+            branches.append((self.inner(value), self.condition(condition[1:-1], lambda h, _: h)))
+        return lambda scope: scope.numbers.choose([(v(scope), c(scope)) for v, c in branches])
+
+    # ---- 名前 ----
+    def name(self) -> tuple[Tokens, Tokens]:
+        """名前と、それに付いたダッシュ (導関数、「次の層の」の印)。"""
+        found = [self.take()]
+        if found[0] in ACCENTS:
+            inside = self.group() if found[0] not in {r"\hat", r"\bar"} else [self.take()]
+            found += inside if len(inside) == 1 else ["{", *inside, "}"]
+        primes = []
+        while self.peek() == "'":
+            primes.append(self.take())
+        return found + primes, primes
+
+    def subscript(self) -> Tokens:
+        if self.peek() != "_":
+            return []
+        return [self.take(), "{", *self.group(), "}"]
+
+    def named(self) -> Node:
+        base, _ = self.name()
+        if not (base[0].startswith("\\") or base[0].isalpha()):
+            raise Unreadable(f"読めない字句: {base[0]!r}")
+        sub = self.subscript()
+        while self.peek() == "'":  # δ_j'^2
+            base.append(self.take())
+        if self.peek() == "^" and self.peek(1) == "*":
+            base += [self.take(), self.take()]
+        key = joined(base + sub)
+        if self.names.is_function(key):
+            return self.applied(key)
+        return lambda scope: scope.named(base, sub)
+
+    def applied(self, key: str) -> Node:
+        power = None
+        if self.peek() == "^":
+            self.take()
+            power = self.inner(self.group())
+        if self.peek() == "(":
+            nodes = [self.inner(part) for _, part in split(self.between(), {","})]
+        else:
+            nodes = [self.factor()]
+
+        def value(scope: Scope) -> Any:
+            result = scope.value(key)(*(node(scope) for node in nodes))
+            return result if power is None else result ** power(scope)
+
+        return value
+
+
+def formula(found: Tokens, names: Scope) -> Node:
+    """辺 1 つ。同じ TeX に意味が与えてあれば、それを使う (``⋯`` を含む辺など)。"""
+    key = joined(found)
+    if key in names:
+        return lambda scope: scope[key]
+    return Reader(found, names).inner(list(found))

@@ -1,0 +1,97 @@
+"""別行の数式が、頁に表示されているとおりに成り立つ。
+
+``tests/derivations`` が記号に意味を与え、頁の TeX を読んで左右を計算する。
+"""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from checking.pages import displays
+from checking.register import CHECKS
+from checking.scope import Unreadable
+from derivations import EXCUSED
+
+pytestmark = pytest.mark.docs
+HERE = Path(__file__).parent / "derivations"
+MODULES = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "__init__")
+for name in MODULES:
+    import_module(f"derivations.{name}")
+
+DISPLAYS = [d for d in displays() if d.page.split("/")[-1].replace("-", "_") in MODULES]
+BY_LABEL = {d.label: d for d in DISPLAYS}
+
+
+@pytest.mark.parametrize("label", CHECKS)
+def test_the_formula_on_the_page_holds(label: str):
+    assert label in BY_LABEL, f"{label} という式は、どの頁にもありません"
+    assert CHECKS[label].run(BY_LABEL[label].tex) > 0
+
+
+def test_every_displayed_formula_is_checked_or_excused():
+    unnamed = [f"{d.page}:{d.line}" for d in DISPLAYS if d.label is None]
+    assert not unnamed, f"名前のない式があります ($$ (eq-名前) と書いてください): {unnamed}"
+    unchecked = set(BY_LABEL) - set(CHECKS) - set(EXCUSED)
+    assert not unchecked, f"検算も、しない理由もない式があります: {sorted(unchecked)}"
+
+
+def test_an_excuse_names_a_formula_that_has_no_check():
+    assert not set(EXCUSED) & set(CHECKS)
+    assert set(EXCUSED) <= set(BY_LABEL)
+    kinds = ("定義: ", "測定: ", "引用: ", "手続き: ")
+    assert all(reason.startswith(kinds) for reason in EXCUSED.values())
+
+
+def test_each_check_is_in_the_module_of_its_chapter():
+    for label, check in CHECKS.items():
+        page = BY_LABEL[label].page.split("/")[-1].replace("-", "_")
+        assert check.meaning.__module__ == f"derivations.{page}", label
+
+
+# --- 検算は、誤りを見つける ------------------------------------------------------------------
+
+NOT_FORMULA = re.compile(r"_\{[^{}]*\}|_\w|\\text\{[^{}]*\}|\\\\\[[^\]]*\]|&&.*")
+
+
+def mutants(tex: str) -> list[str]:
+    """符号を 1 つ、または数字を 1 つだけ変えた式。添字と説明の中は変えない。"""
+    found = []
+    plain = NOT_FORMULA.sub(lambda m: "\0" * len(m[0]), tex)
+    for at, char in enumerate(plain):
+        new = {"+": "-", "-": "+"}.get(char) or (char.isdigit() and str((int(char) + 1) % 10))
+        if new:
+            found.append(tex[:at] + new + tex[at + 1 :])
+    return found
+
+
+def is_caught(label: str, tex: str) -> bool:
+    try:
+        CHECKS[label].run(tex)
+    except (AssertionError, Unreadable, ArithmeticError, LookupError, TypeError):
+        return True
+    return False
+
+
+def some(label: str) -> list[str]:
+    """``label`` の式を壊したもの。多ければ、全体から 6 つ。"""
+    found = mutants(BY_LABEL[label].tex)
+    return found[:: max(1, -(-len(found) // 6))]
+
+
+def test_almost_every_changed_sign_or_digit_is_caught():
+    caught = {label: [is_caught(label, tex) for tex in some(label)] for label in CHECKS}
+    never = [label for label, results in caught.items() if results and not any(results)]
+    assert not never, f"符号や数字を変えても気づかない検算があります: {never}"
+    every = [result for results in caught.values() for result in results]
+    assert sum(every) / len(every) > 0.95, caught
+
+
+@pytest.mark.parametrize("kind", sorted({check.kind for check in CHECKS.values()}))
+def test_every_kind_of_check_catches_a_changed_sign(kind: str):
+    signs = [
+        (label, tex.replace("+", "-", 1) if "+" in tex else tex.replace("-", "+", 1))
+        for label, tex in ((label, BY_LABEL[label].tex) for label in CHECKS)
+        if CHECKS[label].kind == kind and set("+-") & set(NOT_FORMULA.sub("", tex))
+    ]
+    assert any(is_caught(label, tex) for label, tex in signs)
