@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from vgbook.activations import leaky_relu, relu, sigmoid, tanh
 from vgbook.datasets import digits
@@ -96,6 +95,7 @@ def test_it_prints_as_a_table_and_renders_as_html():
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_real_pytorch_model_can_be_diagnosed(bias):
+    torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     model = torch.nn.Sequential(
         torch.nn.Linear(64, 50, bias=bias), torch.nn.ReLU(), torch.nn.Linear(50, 10, bias=bias)

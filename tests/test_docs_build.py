@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,15 +60,29 @@ class Book:
         package.parent.mkdir(exist_ok=True)
         package.write_text(f"answer = {answer}\n")
 
+    def command(self, *options: str) -> list[str]:
+        strict = [sys.executable, "-m", "sphinx", "-b", "html", "-n", "-W", "--keep-going"]
+        return [*strict, *options, str(self.docs), str(self.docs / "_build" / "html")]
+
     def build(self, *options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "sphinx", "-b", "html", "-n", "-W", "--keep-going"]
         return subprocess.run(
-            [*command, *options, str(self.docs), str(self.docs / "_build" / "html")],
+            self.command(*options),
             capture_output=True,
             text=True,
             env=os.environ | {"NO_COLOR": "1"},
             check=False,
         )
+
+    def kill_when(self, pattern: str) -> None:
+        """組み始め、``_build`` の中に ``pattern`` に合うファイルができたら、すぐに殺す。"""
+        build = subprocess.Popen(
+            self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while not any((self.docs / "_build").glob(pattern)):
+            assert build.poll() is None, "殺す前に終わってしまいました"
+            time.sleep(0.002)
+        build.kill()
+        build.wait()
 
     def page(self, name: str) -> str:
         return (self.docs / "_build" / "html" / f"{name}.html").read_text(encoding="utf-8")
@@ -155,6 +170,27 @@ def test_the_same_book_is_built_byte_for_byte(good: Book, write: Callable[..., B
     again = write(GOOD)
     assert again.build().returncode == 0
     assert again.files() == good.files()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        ".jupyter_cache/*/global.db",
+        ".jupyter_cache/*/executed/*/base.ipynb",
+        "html/.doctrees/environment.pickle",
+        "html/figure.html",
+    ],
+)
+def test_a_killed_build_leaves_nothing_half_done(
+    good: Book, write: Callable[..., Book], moment: str
+):
+    book = write(GOOD)
+    book.kill_when(moment)
+    for notebook in (book.docs / "_build").glob(".jupyter_cache/*/executed/*/base.ipynb"):
+        notebook.write_bytes(notebook.read_bytes()[:1000])  # 書き込みの途中だったことにする
+    run = book.build()
+    assert run.returncode == 0, run.stderr
+    assert book.files() == good.files()
 
 
 def test_a_changed_package_is_executed_again_and_an_old_one_found_again(

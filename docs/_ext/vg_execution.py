@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
+import shutil
 from importlib.metadata import version
 from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import matplotlib.font_manager  # noqa: F401  (下の注を見よ)
 from jupyter_cache import get_cache
+from jupyter_cache.cache.db import NbCacheRecord
+from jupyter_cache.cache.main import JupyterCacheBase
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
@@ -41,10 +45,28 @@ def digest(config_dir: Path) -> str:
 
 
 def set_cache_path(app: Sphinx, config: Config) -> None:
-    """置き場を決め、データベースを先に作る(``-j`` の読み手が同時に作ろうとすると壊れる)。"""
+    """置き場を決め、データベースを先に作る(``-j`` の読み手が同時に作ろうとすると壊れる)。
+
+    別の名前で作ってから改名するので、途中で殺されても、作りかけの置き場は残らない。
+    """
     path = Path(app.outdir).parent / ".jupyter_cache" / digest(Path(app.confdir))
-    get_cache(path).list_cache_records()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent) as new:
+            get_cache(Path(new, path.name)).list_cache_records()
+            Path(new, path.name).rename(path)
+    drop_half_written(get_cache(path))
     config.nb_execution_cache_path = str(path)
+
+
+def drop_half_written(cache: JupyterCacheBase) -> None:
+    """書いている途中で殺された実行結果を捨てる。捨てた頁は、また実行される。"""
+    for record in cache.list_cache_records():
+        try:
+            cache.get_cache_bundle(record.pk)
+        except (KeyError, ValueError):  # ファイルがない、または JSON が途中で切れている
+            NbCacheRecord.remove_record(record.pk, cache.db)
+            shutil.rmtree(cache.path / "executed" / record.hashkey, ignore_errors=True)
 
 
 def deal(names: list[str], sizes: list[int]) -> list[str]:
