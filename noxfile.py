@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import nox
@@ -88,6 +89,40 @@ def linkcheck(session: nox.Session) -> None:
     """本の外へのリンクが生きているか調べる。"""
     sync(session, "docs")
     session.run("sphinx-build", "-j", "auto", "-b", "linkcheck", "docs", f"{BUILD}/linkcheck")
+
+
+@nox.session
+@nox.parametrize("resolution", ["lowest-direct", "highest"])
+def versions(session: nox.Session, resolution: str) -> None:
+    """いちばん古い版と新しい版のライブラリで、パッケージの試験を走らせる。"""
+    sync_with_torch(session, "test", "docs")
+    pins = Path(session.create_tmp(), "pins.txt")
+    compile_pins = ["uv", "pip", "compile", "--quiet", "pyproject.toml", f"--output-file={pins}"]
+    session.run_install(*compile_pins, f"--resolution={resolution}", "--upgrade")
+    session.run_install("uv", "pip", "install", "--quiet", "--requirements", str(pins))
+    session.run("pytest", "-n", "auto", "-m", "not docs", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """パッケージを 1 か所ずつ壊し、試験が気づくかを数える。"""
+    sync_with_torch(session, "test", "docs")
+    session.run("python", "tests/mutation", *session.posargs)
+
+
+@nox.session
+def reproducible(session: nox.Session) -> None:
+    """本を 2 度、まっさらから組み、できた HTML が 1 バイトも違わないことを確かめる。"""
+    sync(session, "docs")
+    folder = BUILD / "reproducible"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, jobs in (("first", "auto"), ("second", "1")):  # 並列の数も変える
+        output = folder / name / "html"
+        doctrees = folder / name / "doctrees"
+        options = ["-n", "-W", "--keep-going", "-q", "-j", jobs, "-d", str(doctrees)]
+        session.run("sphinx-build", *options, "-b", "html", "docs", str(output))
+    two = [str(folder / name / "html") for name in ("first", "second")]
+    session.run("diff", "--recursive", "--brief", "--exclude=.buildinfo", *two, external=True)
 
 
 @nox.session
