@@ -88,7 +88,7 @@ def test_every_session_has_a_one_line_docstring():
     assert all(text and "\n" not in text for text in sessions().values())
 
 
-@pytest.mark.parametrize("path", [".readthedocs.yaml", ".github/workflows/linkcheck.yml"])
+@pytest.mark.parametrize("path", [".readthedocs.yaml", ".github/workflows/weekly.yml"])
 def test_hosting_uses_the_versions_of_the_readme(path):
     def pins(text):
         return set(re.findall(r"\b(?:uv|nox)==[\d.]+", text))
@@ -140,6 +140,11 @@ def test_ci_runs_everything_and_fails_when_one_part_fails(tmp_path, failing):
     assert ran == ["lint", "docs", "tests"]
     assert (code == 0) == (failing is None)
     assert output.splitlines()[-1] == "===== 3 passed in 0.10s ====="
+
+
+def test_the_weekly_checks_are_sessions():
+    workflow = yaml.safe_load(read(".github/workflows/weekly.yml"))
+    assert set(workflow["jobs"]["check"]["strategy"]["matrix"]["session"]) <= sessions().keys()
 
 
 def test_ci_can_be_executed():
