@@ -158,6 +158,11 @@ def test_ci_matrix_covers_the_declared_pythons():
     assert PROJECT["requires-python"] == f">={classifiers[0]}"
 
 
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_module_has_its_tests(module):
+    assert (ROOT / "tests" / f"test_{module.__name__.rpartition('.')[2]}.py").is_file()
+
+
 # --- 版と配布物 -----------------------------------------------------------------------------
 
 

@@ -33,7 +33,6 @@ CORE = (
     *("activations", "initializers", "layers", "normalization", "residual", "recurrent", "losses"),
     *("network", "optimizers", "training", "gradcheck", "quadrature", "moments", "meanfield"),
 )
-ELSEWHERE = {"quadrature": "meanfield", "moments": "meanfield"}  # 試験の置き場所
 TARGET = 0.9
 TIMEOUT = 300  # 秒。止まらなくなった変異は、気づかれたと数える
 
@@ -51,11 +50,11 @@ class Outcome:
 
 
 def first_tests(module: str) -> list[str]:
-    return [f"tests/test_{ELSEWHERE.get(module, module)}.py", f"vgbook/{module}.py"]
+    return [f"tests/test_{module}.py", f"vgbook/{module}.py"]
 
 
 def other_tests(module: str) -> list[str]:
-    mirrored = {f"tests/test_{ELSEWHERE.get(name, name)}.py" for name in CORE}
+    mirrored = {f"tests/test_{name}.py" for name in CORE}
     wide = {"tests/test_bad_input.py", "tests/test_dtypes.py", "tests/test_shapes.py"}
     return sorted((mirrored | wide) - set(first_tests(module)))
 

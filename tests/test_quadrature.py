@@ -1,0 +1,71 @@
+"""ガウス積分: mpmath と閉じた式と比べる。"""
+
+import mpmath as mp
+import numpy as np
+import pytest
+from scipy import special
+
+from vgbook.activations import Activation, relu
+from vgbook.quadrature import gaussian_mean, pair_mean
+
+
+def _d_erf(z):
+    return 2 / np.sqrt(np.pi) * np.exp(-z * z)
+
+
+erf = Activation("erf", special.erf, _d_erf)
+C = np.array([-1, -0.9, -0.3, 0.0, 0.2, 0.7, 0.99, 1 - 1e-6, 1])
+
+
+@pytest.fixture(autouse=True)
+def no_floating_point_warnings():
+    with np.errstate(all="raise", under="ignore"):
+        yield
+
+
+def test_quadrature_splits_at_kinks_away_from_zero():
+    for q in (1e-2, 1.0, 1e4):
+        s = mp.sqrt(mp.mpf(q))
+        expected = s * mp.sqrt(2 / mp.pi) * mp.exp(-9 / (2 * s**2)) + 3 * mp.erf(
+            3 / (s * mp.sqrt(2))
+        )
+        got = gaussian_mean(lambda u: np.abs(u - 3), q, kinks=[3.0])
+        np.testing.assert_allclose(got, float(expected), rtol=1e-12)
+
+
+def test_gaussian_mean_broadcasts_and_a_member_alone_is_the_same():
+    q = np.geomspace(1e-3, 1e3, 2400).reshape(4, 600)
+    together = gaussian_mean(lambda u: np.tanh(u) ** 2, q)
+    assert together.shape == q.shape
+    for i, j in [(0, 0), (2, 17), (3, 599)]:
+        np.testing.assert_allclose(
+            together[i, j], gaussian_mean(lambda u: np.tanh(u) ** 2, q[i, j]), rtol=1e-14
+        )
+
+
+@pytest.mark.parametrize("q", [1e-4, 1.0, 1e4])
+def test_pair_means_agree_with_closed_forms(q):
+    angle = np.arccos(C)
+    np.testing.assert_allclose(  # Cho & Saul (2009) の 1 次の arc-cosine カーネル
+        pair_mean(relu, q, C, kinks=[0.0]),
+        q / (2 * np.pi) * (np.sqrt(1 - C**2) + C * (np.pi - angle)),
+        rtol=1e-10, atol=1e-14 * q,
+    )  # fmt: skip
+    np.testing.assert_allclose(  # 0 次
+        pair_mean(relu.derivative, q, C, kinks=[0.0]), (np.pi - angle) / (2 * np.pi), atol=1e-12
+    )
+    np.testing.assert_allclose(
+        pair_mean(erf, q, C), 2 / np.pi * np.arcsin(2 * q * C / (1 + 2 * q)), rtol=1e-9, atol=1e-14
+    )
+    np.testing.assert_allclose(
+        pair_mean(erf.derivative, q, C),
+        4 / np.pi / np.sqrt((1 + 2 * q) ** 2 - (2 * q * C) ** 2),
+        rtol=1e-10,
+    )
+
+
+def test_bad_arguments_are_errors():
+    with pytest.raises(ValueError, match="q には 0 以上"):
+        gaussian_mean(np.square, -1.0)
+    with pytest.raises(ValueError, match="q には 0 以上"):
+        pair_mean(np.square, -1.0, 0.5)
