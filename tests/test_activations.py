@@ -281,9 +281,16 @@ def test_well_known_extrema():
 def test_pickling_keeps_everything(activation):
     copy = pickle.loads(pickle.dumps(activation))
     z = np.linspace(-3, 3, 61)
-    assert (copy.name, copy.kinks) == (activation.name, activation.kinks)
+    assert copy == activation
+    assert hash(copy) == hash(activation)
     np.testing.assert_array_equal(copy(z), activation(z))
     np.testing.assert_array_equal(copy.derivative(z), activation.derivative(z))
+
+
+def test_activations_are_equal_when_their_parameters_are():
+    assert leaky_relu(0.1) == leaky_relu(0.1) != leaky_relu(0.2)
+    assert elu(0.5) == elu(0.5) != elu(0.25)
+    assert Activation("relu", np.abs, np.sign) != relu  # 名前だけでは等しくならない
 
 
 def test_names_are_unique_and_shown():

@@ -15,7 +15,6 @@ import math
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -86,18 +85,18 @@ def _as_float(z: ArrayLike) -> Array:
 
 # fmt: off
 # --- 折れ線の仲間。z = 0 での傾きは「左側の値」と約束します (ReLU なら 0)。
-#     最大値を取る書き方なら、NaN は NaN のまま通り抜けます。
+#     最大値を取ったり切り詰めたりする書き方なら、NaN は NaN のまま通り抜けます。
 
 def _constant(z: Array, value: float) -> Array:  return np.where(np.isnan(z), z, value)
 
-def _step(z: Array) -> Array:        return np.maximum(np.sign(z), 0.0)
+def _step(z: Array) -> Array:        return np.ceil(np.clip(z, 0.0, 1.0))
 def _d_step(z: Array) -> Array:      return _constant(z, 0.0)
 
 def _identity(z: Array) -> Array:    return +z
 def _d_identity(z: Array) -> Array:  return _constant(z, 1.0)
 
 def _relu(z: Array) -> Array:        return np.maximum(z, 0.0)
-def _d_relu(z: Array) -> Array:      return np.maximum(np.sign(z), 0.0)
+def _d_relu(z: Array) -> Array:      return np.ceil(np.clip(z, 0.0, 1.0))
 
 def _leaky_relu(z: Array, slope: float) -> Array:
     leak: Array = slope * z
@@ -162,18 +161,31 @@ def _tanh_softplus(z: Array) -> tuple[Array, Array]:
 # fmt: on
 
 
+@dataclass(frozen=True)
+class _Fixed:
+    """パラメーターを決めた関数。`functools.partial` と違い、中身が同じなら等しい。"""
+
+    function: Callable[..., Array]
+    parameters: tuple[float, ...]
+
+    def __call__(self, z: Array) -> Array:
+        return self.function(z, *self.parameters)
+
+
+def _fixed(
+    name: str, f: Callable[..., Array], df: Callable[..., Array], *parameters: float
+) -> Activation:
+    """パラメーターを決めて、0 で折れる活性化関数を作る。"""
+    return Activation(name, _Fixed(f, parameters), _Fixed(df, parameters), kinks=(0.0,))
+
+
 step = Activation("step", _step, _d_step, kinks=(0.0,))
 identity = Activation("identity", _identity, _d_identity)
 sigmoid = Activation("sigmoid", _sigmoid, _d_sigmoid)
 tanh = Activation("tanh", _tanh, _d_tanh)
 relu = Activation("relu", _relu, _d_relu, kinks=(0.0,))
 softplus = Activation("softplus", _softplus, _d_softplus)
-selu = Activation(
-    "selu",
-    partial(_elu, alpha=1.6732632423543772, scale=1.0507009873554805),
-    partial(_d_elu, alpha=1.6732632423543772, scale=1.0507009873554805),
-    kinks=(0.0,),
-)
+selu = _fixed("selu", _elu, _d_elu, 1.6732632423543772, 1.0507009873554805)
 gelu = Activation("gelu", _gelu, _d_gelu)
 silu = Activation("silu", _silu, _d_silu)
 mish = Activation("mish", _mish, _d_mish)
@@ -200,12 +212,7 @@ def leaky_relu(slope: float = 0.01) -> Activation:
     slope = _number("slope", slope, high=1.0)
     if slope == 0:
         return relu
-    return Activation(
-        f"leaky_relu({slope})",
-        partial(_leaky_relu, slope=slope),
-        partial(_d_leaky_relu, slope=slope),
-        kinks=(0.0,),
-    )
+    return _fixed(f"leaky_relu({slope})", _leaky_relu, _d_leaky_relu, slope)
 
 
 def elu(alpha: float = 1.0) -> Activation:
@@ -227,9 +234,7 @@ def elu(alpha: float = 1.0) -> Activation:
     array([-1.,  2.])
     """
     alpha = _number("alpha", alpha, high=math.inf)
-    return Activation(
-        f"elu({alpha})", partial(_elu, alpha=alpha), partial(_d_elu, alpha=alpha), kinks=(0.0,)
-    )
+    return _fixed(f"elu({alpha})", _elu, _d_elu, alpha)
 
 
 def _number(name: str, value: float, high: float) -> float:
