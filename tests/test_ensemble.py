@@ -17,7 +17,7 @@ import pytest
 
 from vgbook.activations import relu, tanh
 from vgbook.datasets import Dataset, gaussian
-from vgbook.ensemble import footprint, over_members, over_seeds, take
+from vgbook.ensemble import CACHE, _chunk, footprint, over_members, over_seeds, take
 from vgbook.experiments import _train, batch_norm_grid, compare_initializers, learning_speed
 from vgbook.flow import _flow, gradient_flow
 from vgbook.initializers import he, normal, stack, xavier
@@ -397,6 +397,38 @@ def test_a_dask_cluster_gives_the_same_bits_and_refuses_when_it_has_no_workers()
             time.sleep(0.1)
         with pytest.raises(ValueError, match="ワーカーがありません"):
             over_seeds(draw, rng=rng(), seeds=2, executor=executor)
+
+
+class Heavy:
+    """送られるたびに、送った側のフォルダーに印を残す実験。"""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __getstate__(self):
+        (self.folder / str(time.monotonic_ns())).touch()
+        return vars(self)
+
+    def __call__(self, rng):
+        return rng.random()
+
+
+@pytest.mark.slow
+def test_dask_gets_the_data_of_an_experiment_once_and_not_with_every_chunk(tmp_path):
+    with dask_cluster() as client:
+        over_seeds(Heavy(tmp_path), rng=rng(), seeds=20, executor=client.get_executor())
+    assert 1 <= len(list(tmp_path.iterdir())) <= 4  # 呼んだ側で 1 度、ワーカーの間で高々数度
+
+
+def test_chunks_fit_the_cache_and_are_dealt_evenly_to_the_cpus(monkeypatch):
+    monkeypatch.setattr("vgbook.ensemble.cpus", lambda: 4)
+    fits = CACHE // 3  # 1 つの塊に 3 個まで
+    assert _chunk(16, fits, seeds=1) == 2  # 8 つの塊を 4 つの CPU に 2 つずつ
+    assert _chunk(16, fits, seeds=2) == 3  # 6 つの塊と 2 つの seed で、3 つずつ
+    assert _chunk(16, fits, seeds=4) == 3
+    assert _chunk(4, 1, seeds=1) == 1  # 小さくても、CPU を休ませない
+    assert _chunk(4, 1, seeds=4) == 4
+    assert _chunk(2, 10**12, seeds=1) == 1
 
 
 def test_a_part_of_an_initializer_is_the_same_numbers():

@@ -44,7 +44,7 @@ def run_jobs(
     check_count("seeds", seeds)
     check_rng(rng)
     _check_executor(executor)
-    threads = min(_cpus(), seeds * len(parts))
+    threads = min(cpus(), seeds * len(parts))
     _check_memory(nbytes * (threads if executor is None else 1))
     children = rng.spawn(seeds)
     jobs = [Job(i, child, part) for i, child in enumerate(children) for part in parts]
@@ -59,19 +59,20 @@ def run_jobs(
 def _gather(run: Run, jobs: Sequence[Job], nbytes: int, executor: Executor) -> list[Any]:
     from tqdm import tqdm
 
-    task = partial(_work, run, nbytes, os.getpid())
+    run = _send_once(executor, run)
+    work = partial(_work, nbytes, os.getpid())
     futures: dict[Future[Any], Job] = {}
     total = sum(job.size for job in jobs)
     with _cancel_on_error(futures), tqdm(total=total, desc="集団", delay=1, disable=None) as bar:
         for job in jobs:
-            futures[_submit(executor, task, job)] = job
+            futures[_submit(executor, work, run, job)] = job
         for future in as_completed(futures):
             _check_finished(future, futures[future])
             bar.update(futures[future].size)
     return [future.result() for future in futures]
 
 
-def _work(run: Run, nbytes: int, home: int, job: Job) -> Any:
+def _work(nbytes: int, home: int, run: Run, job: Job) -> Any:
     from threadpoolctl import threadpool_limits
 
     _check_memory(nbytes)
@@ -104,16 +105,30 @@ def _cancel_on_error(futures: dict[Future[Any], Job]) -> Iterator[None]:
         raise
 
 
-def _submit(executor: Executor, task: Callable[[Job], Any], job: Job) -> Future[Any]:
+def _send_once(executor: Executor, run: Run) -> Any:
+    """Dask では、データを抱えた ``run`` を塊ごとに送らず、どの計算機にも 1 度だけ届ける。
+
+    ``run`` を 1 つの仕事の答えとしておくと、塊の仕事はその答えを受け取り、届いた計算機が途中で
+    いなくなっても、Dask が仕事をやり直して届け直す。
+    """
+    client = _dask_client(executor)
+    return run if client is None else client.submit(_itself, run, pure=False)
+
+
+def _itself(run: Run) -> Run:
+    return run
+
+
+def _submit(executor: Executor, work: Callable[..., Any], run: Any, job: Job) -> Future[Any]:
     try:
-        return executor.submit(task, job)
+        return executor.submit(work, run, job)
     except RuntimeError as error:
         raise RuntimeError(
             f"executor が閉じているか壊れていて、実験を渡せません。受け取った値: {executor!r}"
         ) from error
 
 
-def _cpus() -> int:
+def cpus() -> int:
     """このプロセスが使える CPU の数。"""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -142,9 +157,14 @@ def _check_executor(executor: object) -> None:
             "executor には concurrent.futures.Executor を渡してください。"
             f"受け取った値: {executor!r}"
         )
-    client = getattr(executor, "_client", None)  # dask.distributed の Client.get_executor()
+    client = _dask_client(executor)
     if client is not None and not client.nthreads():
         raise ValueError(
             "executor の Dask クラスターに、計算するワーカーがありません。ワーカーを起動し、"
             f"client.wait_for_workers(1) で待ってから渡してください。受け取った値: {executor!r}"
         )
+
+
+def _dask_client(executor: object) -> Any:
+    """``executor`` が dask.distributed の `Client.get_executor` なら、その Client。"""
+    return getattr(executor, "_client", None)

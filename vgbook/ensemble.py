@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from vgbook._checks import check_callable, check_count
-from vgbook._jobs import Run, run_jobs
+from vgbook._jobs import Run, cpus, run_jobs
 from vgbook.initializers import Initializer
 
-CACHE = 8 * 2**20
-"""1 つの塊が使うメモリーの目安 [バイト]。CPU のコア 1 つが占めるキャッシュの大きさに合わせます。"""
+CACHE = 64 * 2**20
+"""1 つの塊が使うメモリーの目安 [バイト]。大きいほど、塊ごとに乱数列を引き直す手間が減り、
+キャッシュからあふれると配列の読み書きが遅くなります。測って選びました (付録: 速さ)。"""
 
 
 def over_seeds(
@@ -91,7 +92,8 @@ def over_members(
     nbytes : int
         1 つのネットワークの計算が使うバイト数 (`footprint`)。
     chunk : int, optional
-        1 つの塊に入れる、先頭の軸の長さ。省略すると、塊が `CACHE` に収まるように選びます。
+        1 つの塊に入れる、先頭の軸の長さ。省略すると、塊が `CACHE` の大きさになり、
+        どの CPU にも同じだけの塊が回るように選びます。
 
     Returns
     -------
@@ -118,11 +120,20 @@ def over_members(
     check_callable("run", run)
     members = init.ensemble[0] if _splits(init) else 1
     nbytes *= math.prod(getattr(init, "ensemble", ())) // members
+    check_count("seeds", seeds)
     if chunk is None:
-        chunk = max(1, CACHE // max(1, nbytes))
+        chunk = _chunk(members, nbytes, seeds)
     chunk = min(check_count("chunk", chunk), members)
     parts = [slice(start, min(start + chunk, members)) for start in range(0, members, chunk)]
     return _run_all(run, parts, chunk * nbytes, rng, seeds, executor)
+
+
+def _chunk(members: int, nbytes: int, seeds: int) -> int:
+    """塊の大きさ。塊の数は、seed を掛けると CPU の数の倍数になるように増やす。"""
+    parts = -(-members // max(1, round(CACHE / max(1, nbytes))))
+    step = cpus() // math.gcd(cpus(), seeds)
+    parts = -(-parts // step) * step
+    return -(-members // min(parts, members))
 
 
 def take(init: Any, part: slice) -> Any:

@@ -212,7 +212,7 @@ def rms(a: Array) -> Any:
     """
     # 先に最大値で割る。二乗が float64 の最小の数を下回っても RMS を失わないため
     top = np.abs(a).max(axis=(-2, -1), keepdims=True)
-    scaled = np.divide(a, top, out=np.zeros_like(a), where=top > 0)
+    scaled = a / np.where(top > 0, top, 1)
     return top[..., 0, 0] * np.sqrt(np.square(scaled).mean(axis=(-2, -1)))
 
 
