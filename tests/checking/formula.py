@@ -307,6 +307,8 @@ class Reader:
         if self.peek() == "^" and self.peek(1) == "*":
             base += [self.take(), self.take()]
         key = joined(base + sub)
+        if self.peek() == "(" and f"{key}(" in self.names:  # 値と関数に同じ字を使う f と f(a)
+            return self.applied(f"{key}(")
         if self.names.is_function(key):
             return self.applied(key)
         return lambda scope: scope.named(base, sub)

@@ -19,6 +19,14 @@ mpmath.mp.dps = 60
 TOLERANCE = mpmath.mpf(10) ** -30
 
 
+def first_that_holds(branches: list[tuple[Any, Any]]) -> Any:
+    """場合分けの、当てはまる枝の値。"""
+    for value, holds in branches:
+        if holds:
+            return value
+    raise ArithmeticError("どの場合にも当てはまりません")
+
+
 @dataclass(frozen=True)
 class Numbers:
     """1 つの種類の数。``same`` は値の組が等しいか、``at_most`` は小さいか等しいか。"""
@@ -30,9 +38,7 @@ class Numbers:
     functions: dict[str, Callable[..., Any]]
     constants: dict[str, Any] = field(default_factory=dict)
     integral: Callable[..., Any] = mpmath.quad
-    choose: Callable[[list[tuple[Any, Any]]], Any] = lambda branches: next(
-        value for value, holds in branches if holds
-    )
+    choose: Callable[[list[tuple[Any, Any]]], Any] = first_that_holds
 
 
 def everywhere(f: Callable[..., Any]) -> Callable[..., Any]:

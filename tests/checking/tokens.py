@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 TOKEN = re.compile(r"\\(?:[a-zA-Z]+|.)|\s+|.", re.S)
 SPACING = re.compile(
-    r"\\(?:[,;:! ]|(?:quad|displaystyle|left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z]))"
+    r"(?<!\\)\\(?:[,;:! ]|(?:quad|displaystyle|left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z]))"
 )
 OPEN = {"{": "}", "(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\begin": r"\end"}
 RELATIONS = {

@@ -1,0 +1,68 @@
+"""60 桁で計算する、小さなネットワーク。微分はすべて数値微分で求める。"""
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from checking.draws import Array, gradient, normal
+from checking.numbers import everywhere
+
+tanh = everywhere(mpmath.tanh)
+relu = everywhere(lambda z: max(z, mpmath.mpf(0)))
+
+
+def slope(phi: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """要素ごとの導関数。"""
+    return everywhere(lambda z: mpmath.diff(phi, z))
+
+
+def network(
+    rng: np.random.Generator,
+    phi: Callable[[Any], Any] = tanh,
+    *,
+    widths: tuple[int, ...] = (2, 3, 2, 3),
+    batch: int = 2,
+    bias: bool = True,
+) -> dict[str, Any]:
+    r"""記号の意味: ``W`` ``b`` ``z`` ``h`` ``\delta`` と、損失の微分。どれも層の番号で引く。
+
+    損失は、最後の ``z`` の滑らかな関数。``\delta`` は、途中の ``z`` を動かして求める。
+    """
+    depth = len(widths) - 1
+    layers = range(1, depth + 1)
+    W = {l: normal(rng, widths[l - 1], widths[l]) for l in layers}
+    b = {l: normal(rng, widths[l]) * int(bias) for l in layers}
+    weight = normal(rng, batch, widths[-1])
+
+    def onward(z: Array, l: int) -> Any:
+        """第 l 層の z から損失まで。"""
+        for k in range(l + 1, depth + 1):
+            z = phi(z) @ W[k] + b[k]
+        return (weight * z + z**3 / 3).sum()
+
+    h, z = {0: normal(rng, batch, widths[0])}, {}
+    for l in layers:
+        z[l] = h[l - 1] @ W[l] + b[l]
+        h[l] = phi(z[l])
+    return {
+        "W": W,
+        "b": b,
+        "z": z,
+        "h": h,
+        "L": depth,
+        r"\varphi": phi,
+        r"\varphi'": slope(phi),
+        r"\delta": {l: gradient(lambda v, l=l: onward(v, l), z[l]) for l in layers},
+        r"\pd{L}{h}": {
+            l: gradient(lambda v, l=l: onward(v @ W[l + 1] + b[l + 1], l + 1), h[l])
+            for l in layers[:-1]
+        },
+        r"\pd{L}{W}": {
+            l: gradient(lambda v, l=l: onward(h[l - 1] @ v + b[l], l), W[l]) for l in layers
+        },
+        r"\pd{L}{b}": {
+            l: gradient(lambda v, l=l: onward(h[l - 1] @ W[l] + v, l), b[l]) for l in layers
+        },
+    }

@@ -1,0 +1,93 @@
+"""ReLU とその仲間の章の検算。"""
+
+import itertools
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import sympy
+from checking import check
+from checking.draws import chances, precise
+from checking.networks import network, relu
+
+import vgbook as vg
+
+
+@check("eq-relu", "数値", points=20, within=1e-15)
+def package(rng):
+    """左辺は、パッケージの `vg.relu` の値と導関数。"""
+    return {
+        "z": float(rng.normal()),
+        r"\varphi": vg.relu,
+        r"\varphi'": vg.relu.derivative,
+    }
+
+
+@check("eq-relu-factor", "高精度", points=2)
+def factor(rng):
+    """4 ユニットから 1 ユニットへ。δ、重み、z の符号の 2⁹ 通りをすべて数えた平均。"""
+    draws, averages = chances(rng, fair=("z",), W=(4,), delta=(4,), z=(1,))
+    W, delta, z = (precise(draws[name]) for name in ("W", "delta", "z"))
+    return {
+        r"\delta_l": (z[0] > 0) * (delta * W).sum(axis=0),
+        r"\delta_{l+1}": delta,
+        r"\RMS": lambda x: mpmath.sqrt(averages[r"\E"](x**2)),
+        r"\mathrm{std}": abs(W.min()) * 2,  # 偏った 2 点分布 (-a と 4a) の標準偏差は 2a
+        "n": 4,
+    }
+
+
+@check("eq-relu-euler", "高精度", points=2, over={"l": (1, 2)}, free="l")
+def euler(rng):
+    """バイアスのない ReLU の 3 層。∂L/∂W と δ は数値微分。"""
+    return network(rng, relu, bias=False)
+
+
+@check("eq-relu-dead", "全数")
+def dead(rng):
+    """幅 2、3 層。重みは ±m で、m はすべて違う。符号の 2¹⁰ 通りで、出力が 0 になる数を数える。"""
+    sizes = [Fraction(int(m), 7) for m in rng.permutation(np.arange(5, 95, 9))]
+    shapes, dead = [(1, 2), (2, 2), (2, 2)], 0
+    for signs in itertools.product((-1, 1), repeat=10):
+        flat = [s * m for s, m in zip(signs, sizes, strict=True)]
+        h, at = np.array([Fraction(1)]), 0
+        for a, b in shapes:
+            z = h @ np.array(flat[at : at + a * b]).reshape(a, b)
+            h, at = np.array([max(v, Fraction(0)) for v in z]), at + a * b
+        dead += not h.any()
+    return {
+        "P": lambda event: event,
+        "N": 2,
+        "L": 3,
+        r"\text{出力がすべて 0}": Fraction(dead, 2**10),
+    }
+
+
+@check("eq-relu-gelu", "記号")
+def gelu(rng):
+    """z のすべての実数について。Φ は erf で表し、微分は SymPy が求めたもの。"""
+    z = sympy.Symbol("z", real=True)
+    phi = (1 + sympy.erf(z / sympy.sqrt(2))) / 2
+    return {
+        "z": z,
+        r"\Phi": lambda at: phi.subs(z, at),
+        "n": lambda at: sympy.diff(phi, z).subs(z, at),
+        **{r"\varphi" + "'" * k: lambda at, k=k: sympy.diff(z * phi, z, k) for k in range(3)},
+    }
+
+
+@check("eq-relu-leaky-moments", "記号")
+def leaky(rng):
+    """期待値は、標準正規分布の密度を掛けた積分を SymPy で求めたもの。"""
+    z, a = sympy.symbols("z a", real=True)
+    u = sympy.Symbol("u", positive=True)
+    density = sympy.exp(-(u**2) / 2) / sympy.sqrt(2 * sympy.pi)
+    phi = sympy.Piecewise((z, z > 0), (a * z, True))
+    return {
+        "a": a,
+        r"\varphi": phi,
+        r"\varphi'": sympy.diff(phi, z),
+        r"\E": lambda v: sympy.integrate(
+            sympy.expand((v.subs(z, u) + v.subs(z, -u)) * density), (u, 0, sympy.oo)
+        ),
+    }
