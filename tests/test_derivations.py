@@ -19,7 +19,7 @@ MODULES = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "__init
 for name in MODULES:
     import_module(f"derivations.{name}")
 
-DISPLAYS = [d for d in displays() if d.page.split("/")[-1].replace("-", "_") in MODULES]
+DISPLAYS = displays()
 BY_LABEL = {d.label: d for d in DISPLAYS}
 
 

@@ -95,4 +95,4 @@ def averages(weights: Array) -> dict[str, Callable[[Any], Any]]:
         total = (x * weights).sum()
         return total / (x.size // len(weights)) if x.ndim else total
 
-    return {r"\E": mean, r"\Var": lambda x: mean(x * x) - mean(x) ** 2}
+    return {r"\E": mean, r"\Var": lambda x: mean((x - mean(x)) ** 2)}

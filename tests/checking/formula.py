@@ -4,20 +4,16 @@ r"""TeX の式を、値を計算する関数に組み立てる。
 何が関数で何が数かは、検算の与える意味で決まる (``f(x)`` は、f が関数なら適用、数なら積)。
 """
 
-import itertools
-import operator
 from collections.abc import Callable
 from typing import Any
 
-from checking.scope import Scope, Unreadable, product
+from checking.loops import LOOPS
+from checking.notation import NOTATION
+from checking.scope import COMPARE, Scope, Unreadable, product
 from checking.tokens import OPEN, RELATIONS, Tokens, joined, split
 
 Node = Callable[[Scope], Any]
-ACCENTS = {r"\hat", r"\bar", r"\mathrm", r"\text", r"\mathbb"}
-MEANS = {r"\E", r"\Var"}
-COMPARE = {
-    "=": operator.eq, "<": operator.lt, ">": operator.gt, r"\le": operator.le, r"\ge": operator.ge,
-}  # fmt: skip
+ACCENTS = {r"\hat", r"\bar", r"\mathrm", r"\text", r"\mathbb", r"\operatorname"}
 ENDS = {"+", "-", r"\pm", ")", "]", "}", ",", r"\rangle", "|", "/"}
 
 
@@ -28,7 +24,6 @@ class Reader:
         self.rest = list(found)
         self.names = names
 
-    # ---- 字句 ----
     def peek(self, at: int = 0) -> str:
         return self.rest[at] if at < len(self.rest) else ""
 
@@ -63,7 +58,6 @@ class Reader:
             raise Unreadable(f"読めない続き: {joined(reader.rest)!r}")
         return node
 
-    # ---- 和と積 ----
     def sum(self) -> Node:
         terms: list[tuple[str, Node]] = []
         sign = self.take() if self.peek() in {"+", "-", r"\pm"} else "+"
@@ -114,26 +108,14 @@ class Reader:
     def indexed(self, node: Node, argument: Tokens) -> Node:
         return lambda scope: scope.index(node(scope), argument)
 
-    # ---- 1 つの因子 ----
     def primary(self) -> Node:
         token = self.peek()
         if token.isdigit():
             return self.number()
         if token in {"{", "(", "["}:
             return self.bracket()
-        if token == "|":
-            raise Unreadable(r"絶対値は \abs と書いてください")
-        special = {
-            r"\frac": self.fraction, r"\pd": self.partial, r"\partial": self.slashed,
-            r"\sqrt": self.root, r"\sum": self.repeated, r"\prod": self.repeated,
-            r"\int": self.integral, r"\begin": self.cases, r"\langle": self.inner_product,
-            r"\abs": self.wrapped, r"\norm": self.wrapped, r"\overline": self.wrapped,
-            r"\underbrace": self.underbrace,
-        }  # fmt: skip
-        if token in special:
-            return special[token]()
-        if token in MEANS:
-            return self.mean()
+        if token in NOTATION | LOOPS:
+            return (NOTATION | LOOPS)[token](self)
         return self.named()
 
     def number(self) -> Node:
@@ -156,141 +138,15 @@ class Reader:
         a, b = self.inner(left), self.inner(right)
         return lambda scope: then(COMPARE[relation](a(scope), b(scope)), scope)
 
-    def fraction(self) -> Node:
-        self.take(r"\frac")
-        top = self.group()
-        bottom = self.group()
-        if bottom[:1] in ([r"\d"], [r"\partial"]):
-            return self.derivative(bottom[0], top[1:], bottom[1:])
-        a, b = self.inner(top), self.inner(bottom)
-        return lambda scope: a(scope) / b(scope)
-
-    def partial(self) -> Node:
-        self.take(r"\pd")
-        return self.derivative(r"\partial", self.group(), self.group())
-
-    def slashed(self) -> Node:
-        r"""``\partial L/\partial W_l``"""
-        top = []
-        self.take(r"\partial")
-        while self.peek() != "/":
-            top.append(self.take())
-        self.take("/")
-        self.take(r"\partial")
-        bottom = self.between() if self.peek() == "(" else self.name()[0] + self.subscript()
-        return self.derivative(r"\partial", top, bottom)
-
-    def derivative(self, d: str, top: Tokens, bottom: Tokens) -> Node:
-        if not top:  # \frac{\d}{\d x}(…): 作用素
-            argument = self.factor()
-            key = rf"\frac{{{d}}}{{{joined([d, *bottom])}}}"
-            return lambda scope: scope.value(key)(argument(scope))
-        return lambda scope: scope.derivative(d, top, bottom)
-
-    def root(self) -> Node:
-        self.take(r"\sqrt")
-        node = self.inner(self.group())
-        return lambda scope: scope.value(r"\sqrt")(node(scope))
-
-    def wrapped(self) -> Node:
-        mark, found = self.take(), self.group()
-        exact = f"{mark}{{{joined(found)}}}"
-        if exact in self.names:
-            return lambda scope: scope[exact]
-        node = self.inner(found)
-        return lambda scope: scope.value(mark)(node(scope))
-
-    def underbrace(self) -> Node:
-        self.take(r"\underbrace")
-        node = self.inner(self.group())
-        self.take("_")
-        self.group()  # 下に書いた名前
-        return node
-
-    def inner_product(self) -> Node:
-        (_, left), (_, right) = split(self.between(), {","})
-        a, b = self.inner(left), self.inner(right)
-        return lambda scope: (a(scope) * b(scope)).sum()
-
-    def mean(self) -> Node:
-        mark = self.take()
-        if self.peek() == "[":
-            parts = [part for _, part in split(self.between(), {r"\mid", "|"})]
-            given = "".join(rf"\mid {joined(part)}" for part in parts[1:])
-            node = self.inner(parts[0])
-        else:
-            given, node = "", self.factor()
-        return lambda scope: scope.value(mark + given)(node(scope))
-
-    def repeated(self) -> Node:
-        r"""``\sum_{n,i}``、``\prod_{k=l+1}^{L}``"""
-        mark = self.take()
-        self.take("_")
-        lower = self.group()
-        upper: Tokens = []
-        if self.peek() == "^":
-            self.take()
-            upper = self.group()
-        node = self.product()
-        letters, span = self.span(lower, upper)
-
-        def value(scope: Scope) -> Any:
-            ranges = span(scope)
-            found = [
-                node(scope.bound(dict(zip(letters, at, strict=True))))
-                for at in itertools.product(*ranges)
-            ]
-            total = found[0] if found else scope.numbers.number("0" if mark == r"\sum" else "1")
-            for each in found[1:]:
-                total = total + each if mark == r"\sum" else product(total, each)
-            return total
-
-        return value
-
-    def span(self, lower: Tokens, upper: Tokens) -> tuple[list[str], Callable[[Scope], Any]]:
-        if "=" in lower:
-            (_, letter), (_, first) = split(lower, {"="})
-            a, b = self.inner(first), self.inner(upper)
-            return [joined(letter)], lambda scope: [range(int(a(scope)), int(b(scope)) + 1)]
-        letters = [joined(part) for _, part in split(lower, {","})]
-        return letters, lambda scope: [scope.ranges[letter.rstrip("'")] for letter in letters]
-
-    def integral(self) -> Node:
-        self.take(r"\int")
-        self.take("_")
-        low = self.inner(self.group())
-        self.take("^")
-        high = self.inner(self.group())
-        node = self.product()
-        self.take(r"\d")
-        variable = self.take()
-        return lambda scope: scope.numbers.integral(
-            lambda x: node(scope.bound({variable: x})), low(scope), high(scope)
-        )
-
-    def cases(self) -> Node:
-        inside = self.between()[len("{cases}") :]
-        while r"\\" in inside and "[" in inside and inside[inside.index("[") - 1] == r"\\":
-            at = inside.index("[")
-            del inside[at : inside.index("]", at) + 1]
-        self.group()  # \end の {cases}
-        branches = []
-        for _, row in split(inside, {r"\\"}):
-            (_, value), (_, condition) = split(row, {"&"})
-            branches.append((self.inner(value), self.condition(condition[1:-1], lambda h, _: h)))
-        return lambda scope: scope.numbers.choose([(v(scope), c(scope)) for v, c in branches])
-
-    # ---- 名前 ----
-    def name(self) -> tuple[Tokens, Tokens]:
+    def name(self) -> Tokens:
         """名前と、それに付いたダッシュ (導関数、「次の層の」の印)。"""
         found = [self.take()]
         if found[0] in ACCENTS:
             inside = self.group() if found[0] not in {r"\hat", r"\bar"} else [self.take()]
             found += inside if len(inside) == 1 else ["{", *inside, "}"]
-        primes = []
         while self.peek() == "'":
-            primes.append(self.take())
-        return found + primes, primes
+            found.append(self.take())
+        return found
 
     def subscript(self) -> Tokens:
         if self.peek() != "_":
@@ -298,7 +154,7 @@ class Reader:
         return [self.take(), "{", *self.group(), "}"]
 
     def named(self) -> Node:
-        base, _ = self.name()
+        base = self.name()
         if not (base[0].startswith("\\") or base[0].isalpha()):
             raise Unreadable(f"読めない字句: {base[0]!r}")
         sub = self.subscript()

@@ -25,22 +25,32 @@ def network(
     widths: tuple[int, ...] = (2, 3, 2, 3),
     batch: int = 2,
     bias: bool = True,
+    scale: Any = 1,
+    curved: bool = True,
+    same: bool = False,
 ) -> dict[str, Any]:
     r"""記号の意味: ``W`` ``b`` ``z`` ``h`` ``\delta`` と、損失の微分。どれも層の番号で引く。
 
-    損失は、最後の ``z`` の滑らかな関数。``\delta`` は、途中の ``z`` を動かして求める。
+    重みは標準正規乱数の ``scale`` 倍。損失 ``loss`` は最後の ``z`` の 3 次式で、
+    ``curved`` でなければ 1 次式。
+    ``same`` なら、すべての重みを 1 つの値にそろえる。``\delta`` は、途中の ``z`` を動かして求める。
     """
     depth = len(widths) - 1
     layers = range(1, depth + 1)
-    W = {l: normal(rng, widths[l - 1], widths[l]) for l in layers}
+    W = {l: normal(rng, widths[l - 1], widths[l]) * scale for l in layers}
+    if same:
+        W = {l: np.full_like(W[l], W[1][0, 0]) for l in layers}
     b = {l: normal(rng, widths[l]) * int(bias) for l in layers}
     weight = normal(rng, batch, widths[-1])
+
+    def loss(y: Array) -> Any:
+        return (weight * y + y**3 / 3 * int(curved)).sum()
 
     def onward(z: Array, l: int) -> Any:
         """第 l 層の z から損失まで。"""
         for k in range(l + 1, depth + 1):
             z = phi(z) @ W[k] + b[k]
-        return (weight * z + z**3 / 3).sum()
+        return loss(z)
 
     h, z = {0: normal(rng, batch, widths[0])}, {}
     for l in layers:
@@ -52,6 +62,7 @@ def network(
         "z": z,
         "h": h,
         "L": depth,
+        "loss": loss,
         r"\varphi": phi,
         r"\varphi'": slope(phi),
         r"\delta": {l: gradient(lambda v, l=l: onward(v, l), z[l]) for l in layers},

@@ -27,6 +27,10 @@ def first_that_holds(branches: list[tuple[Any, Any]]) -> Any:
     raise ArithmeticError("どの場合にも当てはまりません")
 
 
+def quadrature(f: Callable[[Any], Any], low: Any, high: Any) -> Any:
+    return mpmath.quad(f, [low, high])
+
+
 @dataclass(frozen=True)
 class Numbers:
     """1 つの種類の数。``same`` は値の組が等しいか、``at_most`` は小さいか等しいか。"""
@@ -37,7 +41,7 @@ class Numbers:
     types: tuple[type, ...]
     functions: dict[str, Callable[..., Any]]
     constants: dict[str, Any] = field(default_factory=dict)
-    integral: Callable[..., Any] = mpmath.quad
+    integral: Callable[..., Any] = quadrature
     choose: Callable[[list[tuple[Any, Any]]], Any] = first_that_holds
 
 
@@ -78,7 +82,7 @@ SYMBOLIC = Numbers(
         r"\sqrt": sympy.sqrt, r"\log": sympy.log, r"\exp": sympy.exp, r"\sin": sympy.sin,
         r"\cos": sympy.cos, r"\tanh": sympy.tanh, r"\abs": sympy.Abs, r"\max": sympy.Max,
     },
-    constants={"e": sympy.E, r"\pi": sympy.pi},
+    constants={"e": sympy.E, r"\pi": sympy.pi, r"\infty": sympy.oo},
     integral=symbolic_integral,
     choose=lambda branches: sympy.Piecewise(*branches),
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """記号の意味の表。"""
 
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,6 +8,10 @@ import numpy as np
 
 from checking.numbers import Numbers
 from checking.tokens import Tokens, canonical, joined, split
+
+COMPARE = {
+    "=": operator.eq, "<": operator.lt, ">": operator.gt, r"\le": operator.le, r"\ge": operator.ge,
+}  # fmt: skip
 
 
 class Unreadable(Exception):
@@ -51,7 +56,8 @@ class Scope(Mapping[str, Any]):
         key = joined(base + sub)
         if not sub or key in self:
             return self.value(key)
-        return self.index(self.value(joined(base)), sub[2:-1])
+        table = joined(base) + "_"  # 添字のない名前が別の値のとき: \\bar h と \\bar h_j
+        return self.index(self.value(table if table in self else joined(base)), sub[2:-1])
 
     def derivative(self, d: str, top: Tokens, bottom: Tokens) -> Any:
         r"""``\pd{A}{B}``。なければ、添字を外した名前の値を、外した添字で引く。"""

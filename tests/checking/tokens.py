@@ -25,7 +25,7 @@ def tokens(tex: str) -> Tokens:
     """
     text = SPACING.sub(" ", tex.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac"))
     text = re.sub(r"\\text\{([^{}]*)\}", lambda m: rf"\text{{{m[1].replace(' ', '')}}}", text)
-    text = text.replace(r"\lvert", "|").replace(r"\rvert", "|")
+    text = re.sub(r"\\xrightarrow\{[^{}]*\}", r"\\to ", text)
     return [token for token in TOKEN.findall(text) if not token.isspace()]
 
 

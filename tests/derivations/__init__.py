@@ -7,4 +7,9 @@ EXCUSED = {
     "eq-chain-rule-ten": "定義: 10 段の列に名前を付ける",
     "eq-backprop-error": "見積もり: 誤差の大きさの目安。同じ節の図で測る",
     "eq-sigmoid-split": "定義: 途中の変数に名前を付ける",
+    "eq-variance-layer": "定義: 1 つの層の書き方",
+    "eq-ln-participation": "定義: 参加率",
+    "eq-res-shatter": "定義: 倍率に名前を付ける。値は次の式で確かめる",
+    "eq-diag-measures": "定義: 測る量",
+    "eq-quiz-p10-question": "定義: 問いの関数を書き下す",
 }

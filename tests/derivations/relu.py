@@ -8,6 +8,7 @@ import numpy as np
 import sympy
 from checking import check
 from checking.draws import chances, precise
+from checking.gauss import SYMBOLIC_MEANS, Z
 from checking.networks import network, relu
 
 import vgbook as vg
@@ -79,15 +80,6 @@ def gelu(rng):
 @check("eq-relu-leaky-moments", "記号")
 def leaky(rng):
     """期待値は、標準正規分布の密度を掛けた積分を SymPy で求めたもの。"""
-    z, a = sympy.symbols("z a", real=True)
-    u = sympy.Symbol("u", positive=True)
-    density = sympy.exp(-(u**2) / 2) / sympy.sqrt(2 * sympy.pi)
-    phi = sympy.Piecewise((z, z > 0), (a * z, True))
-    return {
-        "a": a,
-        r"\varphi": phi,
-        r"\varphi'": sympy.diff(phi, z),
-        r"\E": lambda v: sympy.integrate(
-            sympy.expand((v.subs(z, u) + v.subs(z, -u)) * density), (u, 0, sympy.oo)
-        ),
-    }
+    a = sympy.Symbol("a", real=True)
+    phi = sympy.Piecewise((Z, Z > 0), (a * Z, True))
+    return {"a": a, r"\varphi": phi, r"\varphi'": sympy.diff(phi, Z), **SYMBOLIC_MEANS}

@@ -1,0 +1,48 @@
+"""「検算済み」の印: 実際に試験が走らせる検算だけに付き、その検算のソースへ飛ぶ。"""
+
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "docs" / "_ext"))
+
+from checking.register import CHECKS  # noqa: E402
+from derivations import EXCUSED  # noqa: E402
+
+vg_checked = pytest.importorskip("vg_checked")
+pytestmark = pytest.mark.docs
+DERIVATIONS = HERE / "derivations"
+for path in DERIVATIONS.glob("[!_]*.py"):
+    import_module(f"derivations.{path.stem}")
+
+MARK = re.compile(r'<a class="checked" href="([^"#]*)#check-([\w-]+)" title="検算済み: ([^"]+)">')
+
+
+def test_the_marks_are_exactly_the_checks_that_the_tests_run():
+    read = vg_checked.registry(DERIVATIONS)
+    assert {label: (c.kind, c.module) for label, c in read.items()} == {
+        label: (c.kind, c.meaning.__module__.removeprefix("derivations."))
+        for label, c in CHECKS.items()
+    }
+    assert vg_checked.excused(DERIVATIONS) == EXCUSED
+
+
+def test_the_mark_says_how_it_was_checked():
+    check = vg_checked.Checked("eq-x", "数値", {"points": 3, "within": 1e-9}, "x")
+    assert check.method() == "float64 の数値計算、3 点、許す相対誤差 1e-09"
+    assert "証明" in vg_checked.Checked("eq-x", "記号", {}, "x").method()
+
+
+def test_every_checked_formula_in_the_book_links_to_its_check(book: Path):
+    pages = [*book.glob("part*/*.html"), book / "quiz.html"]
+    found = {}
+    for page in pages:
+        for href, label, method in MARK.findall(page.read_text(encoding="utf-8")):
+            target = (page.parent / href).resolve()
+            assert f'id="check-{label}"' in target.read_text(encoding="utf-8")
+            found[label] = method
+    assert set(found) == set(CHECKS)
