@@ -1,6 +1,5 @@
-"""docs/_ext の小さな部品: 検索の切り方、数式、図の寸法、キャッシュの鍵。"""
+"""docs/_ext の小さな部品: 数式、図の寸法、キャッシュの鍵。"""
 
-import json
 import sys
 from pathlib import Path
 
@@ -17,51 +16,8 @@ import vg_execution  # noqa: E402
 import vg_html  # noqa: E402
 import vg_lines  # noqa: E402
 import vg_math  # noqa: E402
-import vg_search  # noqa: E402
 
 pytestmark = pytest.mark.docs
-
-TEXT = "Xavier（ザビエル）の初期値は、標準偏差 1/√n の正規分布。ＲｅＬＵ には He の初期値を使う。"
-
-
-@pytest.fixture(scope="module")
-def in_browser():
-    context = quickjs.Context()
-    context.eval(vg_search.JS_SPLIT)
-    split = context.eval("(text) => JSON.stringify(splitQuery(text))")
-    return lambda text: json.loads(split(text))
-
-
-# --- 検索 --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "query",
-    ["初期値", "Heの初期値", "標準偏差", "ReLU", "ＲｅＬＵ", "relu", "正規分布", "値", "xavier"],
-)
-def test_every_part_of_a_sentence_is_found(query: str):
-    index = {word.lower() for word in vg_search.split(TEXT)}
-    terms = vg_search.split(query, query=True)
-    assert terms
-    assert {term.lower() for term in terms} <= index
-
-
-@pytest.mark.parametrize("query", ["勾配", "期初", "偏標"])
-def test_what_is_not_there_is_not_found(query: str):
-    index = set(vg_search.split(TEXT))
-    assert not set(vg_search.split(query, query=True)) <= index
-
-
-def test_the_middle_dot_divides_words():
-    assert vg_search.split("Glorot・Bengio、誤差・勾配", query=True) == [
-        *("Glorot", "Bengio", "誤差", "勾配"),
-    ]
-
-
-@given(st.text(st.characters(codec="utf-8", max_codepoint=0xFFEF, exclude_categories=["Cn", "Co"])))
-def test_browser_and_index_cut_words_alike(in_browser, text: str):
-    assert in_browser(text) == vg_search.split(text, query=True)
-
 
 # --- 改行 --------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ EMPTY_HEADER = re.compile(r'<th class="head[^"]*">(<p></p>)?</th>')
 LIST_IN_PARAGRAPH = re.compile(r'<p>(<ul class="simple">.*?</ul>)\s*</p>', re.DOTALL)  # 戻り値の組
 PRE = re.compile(r"<pre>.*?</pre>", re.DOTALL)  # ソースの頁では、中に div がある
 UNUSED = (
+    "sphinx_highlight",  # Sphinx の検索の飾りと訳。検索は vg_search が受け持つ
+    "translations.js",
     "mystnb.",  # OS の設定だけを見て暗くする。読者の選択に従うように book.css で組む
     "design-tabs",  # タブは使わない
 )

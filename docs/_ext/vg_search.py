@@ -1,66 +1,188 @@
-"""日本語の検索。本文も問いも、同じ規則で 2 文字ずつに切る。
+"""本の検索。組むときに頁を節ごとの文字にしておき、ブラウザーの中で探す (``_static/search.js``)。
 
-Sphinx の既定は本文だけを単語に切るので、「重みの初期値」のような複合語を見つけられない。
-2 文字ずつ (bigram) なら、切れ目を推し量らずに、どの部分の語でも見つかる。
+Sphinx の検索は、本文を単語に切った索引を引く。日本語では、切れ目が問いと食い違うと見つからず、
+抜き書きを見せるために、当たった頁を 1 つずつ取りに行く。この本は文字のまま送っても小さいので、
+切らずに、そのまま探す。語の途中まででも、記号でも、手元のファイルを開いただけでも見つかる。
+用語集の読みと英語は、その用語から「→」で結んだ章の別名になる。ほかの別名は、原稿の頭の
+``keywords`` に「、」で区切って書く。
 """
 
 from __future__ import annotations
 
+import json
+import posixpath
 import re
-import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.search import SearchLanguage, languages
 
-# 々〆〇、ひらがな、カタカナと長音 (中黒は除く)、漢字
-CJK = r"\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u9fff"
-TOKEN = re.compile(rf"[{CJK}]+|[^\W{CJK}]+")
-KANJI = re.compile(r"[\u3400-\u9fff]")
+DATA = "searchdata.js"
+UNREAD = (nodes.literal_block, nodes.comment, nodes.raw, nodes.title, addnodes.toctree)
+UNREAD += (addnodes.desc_signature, nodes.term, nodes.system_message)
+SYMBOLS = {
+    **dict(zip(
+        ("alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "eta", "theta", "kappa"),
+        "αβγδεεηθκ", strict=True,
+    )),
+    **dict(zip(
+        ("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "varphi", "chi", "psi"),
+        "λμνξπρστφφχψ", strict=True,
+    )),
+    **dict(zip(("Delta", "Sigma", "Phi", "omega", "Omega", "partial"), "ΔΣΦωΩ∂", strict=True)),
+    **dict(zip(("times", "cdot", "odot", "approx", "le", "ge"), "×·⊙≈≤≥", strict=True)),
+    **dict(zip(("to", "leftarrow", "infty", "sqrt", "sum", "prod", "ne"), "→←∞√Σ∏≠", strict=True)),
+    **dict(zip(("in", "pm", "ell", "prime", "cdots"), "∈±ℓ′…", strict=True)),
+}  # fmt: skip
+SMALL = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
+RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
 
-def split(text: str, *, query: bool = False) -> list[str]:
-    """全角・半角をそろえ (NFKC)、和文は 2 文字ずつ、ほかは単語ごとに切る。
+def plain(tex: str) -> str:
+    r"""数式を、1 行の文字にする。
 
-    >>> split("重みの初期値", query=True)
-    ['重み', 'みの', 'の初', '初期', '期値']
-    >>> split("ＲｅＬＵ の層", query=True)
-    ['ReLU', 'の層']
+    >>> plain(r"\pd{L}{W_1} = \sigma_w^2\,n_{\text{in}} + \frac{1}{4}")
+    '∂L/∂W₁ = σ_w² n_in + 1/4'
     """
-    words: list[str] = []
-    for token in TOKEN.findall(unicodedata.normalize("NFKC", text)):
-        if not re.match(rf"[{CJK}]", token) or len(token) == 1:
-            words.append(token)
+    tex = re.sub(r"\\(?:text|operatorname|mathrm|mathsf|mathbf)\{([^{}]*)\}", r"\1", tex)
+    tex = re.sub(r"\\pd\{([^{}]*)\}\{([^{}]*)\}", r"\\partial \1/\\partial \2", tex)
+    tex = re.sub(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}", r"\1/\2", tex)
+    tex = re.sub(r"\\([A-Za-z]+) ?", lambda m: SYMBOLS.get(m[1], f"{m[1]} "), tex)
+    tex = re.sub(r"_\{?([0-9+-]+)\}?", lambda m: m[1].translate(SMALL), tex)
+    tex = re.sub(r"\^\{?([0-9+-]+)\}?", lambda m: m[1].translate(RAISED), tex)
+    tex = re.sub(r"\\[,;:! ]|\\\\|[&~]", " ", tex)
+    return re.sub(r"\s+", " ", re.sub(r"[\\{}]", "", tex)).strip()
+
+
+def read(node: nodes.Node) -> str:
+    """節の中の文字。中の節、コード、出力は含まない。"""
+    if isinstance(node, nodes.Text):
+        return str(node)
+    if isinstance(node, nodes.math | nodes.math_block):
+        return f" {plain(node.astext())} "
+    if isinstance(node, (*UNREAD, nodes.section, addnodes.desc)) or is_entry(node):
+        return ""
+    text = "".join(map(read, node.children))
+    return text if isinstance(node, nodes.Inline) else f"{text} "
+
+
+def is_entry(node: nodes.Node) -> bool:
+    """用語集の 1 項目か。"""
+    item = isinstance(node, nodes.definition_list_item)
+    return item and isinstance(node.parent.parent, addnodes.glossary)
+
+
+def squeeze(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def names(definition: str) -> list[str]:
+    """用語の説明の頭にある、読みと英語。
+
+    >>> names("ひーのしょきち / He (Kaiming) initialization。ReLU のための初期値。")
+    ['ひーのしょきち', 'He (Kaiming) initialization']
+    """
+    head, stop, _ = definition.partition("。")
+    return [squeeze(name) for name in re.split(r" / |、|, ", head)] if stop else []
+
+
+def sections(tree: nodes.document) -> Iterator[dict[str, Any]]:
+    """頁を、見出し・関数・用語ごとに分ける。"""
+    for node in tree.findall(nodes.Element):
+        if isinstance(node, nodes.section):
+            head, name = node, node.next_node(nodes.title).astext()
+        elif isinstance(node, addnodes.desc) and node[0].get("ids"):
+            head, name = node[0], node[0]["fullname"]
+        elif is_entry(node):
+            head, name = node[0], node[0].astext()
+        else:
             continue
-        words += [token[i : i + 2] for i in range(len(token) - 1)]
-        if not query:  # 「層」の 1 字でも引けるように
-            words += KANJI.findall(token)
-    return words
+        text = squeeze("".join(map(read, node.children)))
+        if is_entry(node):
+            known_as = names(text)
+        else:  # from vgbook import he と書く人のために
+            known_as = [f"vgbook.{name}"] if isinstance(node, addnodes.desc) else []
+        yield {"id": head["ids"][0], "name": squeeze(name), "names": known_as, "text": text}
 
 
-# 問いを切る、ブラウザーの側。split(text, query=True) と同じことをする
-JS_SPLIT = f"""
-function splitQuery(query) {{
-  const token = /[{CJK}]+|(?:(?![{CJK}])[\\p{{L}}\\p{{N}}_])+/gu;
-  return (query.normalize("NFKC").match(token) || []).flatMap((word) =>
-    word.length > 1 && /^[{CJK}]/.test(word)
-      ? Array.from({{ length: word.length - 1 }}, (_, i) => word.slice(i, i + 2))
-      : [word]);
-}}
-"""
+def linked(tree: nodes.document, docname: str) -> dict[str, list[str]]:
+    """頁 → 別名。用語の説明が「→」で結んだ頁は、その用語の読みと英語でも呼ばれる。"""
+    known_as: dict[str, list[str]] = {}
+    for entry in tree.findall(is_entry):
+        text = entry[-1].astext()
+        for link in entry.findall(nodes.reference):
+            arrow = text.partition("→")[2]
+            target = posixpath.join(posixpath.dirname(docname), link.get("refuri", ""))
+            if link.astext() in arrow:
+                page = posixpath.splitext(target.partition("#")[0])[0]
+                known_as.setdefault(page, []).extend([entry[0].astext(), *names(text)])
+    return known_as
 
 
-class Japanese(SearchLanguage):
-    lang = "ja"
-    language_name = "Japanese"
-    js_splitter_code = JS_SPLIT
-
-    def split(self, text: str) -> list[str]:  # type: ignore[override]
-        return split(text)
-
-    def word_filter(self, word: str) -> bool:  # type: ignore[override]
-        return True
+def folder(app: Sphinx) -> Path:
+    return Path(app.doctreedir) / "search"
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
-    languages["ja"] = Japanese
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+def is_book(app: Sphinx) -> bool:
+    return app.builder.name == "html"
+
+
+def replace_builtin(app: Sphinx) -> None:
+    """Sphinx の索引は作らない。"""
+    if is_book(app):
+        app.builder.search = False  # type: ignore[attr-defined]
+
+
+def remember(app: Sphinx, tree: nodes.document, docname: str) -> None:
+    """頁を書くたびに、その頁の文字だけを書き直す。"""
+    if is_book(app):
+        page = {"sections": list(sections(tree)), "linked": linked(tree, docname)}
+        path = folder(app) / f"{docname}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
+
+
+def data(app: Sphinx) -> list[dict[str, Any]]:
+    env = app.env
+    read_in = {
+        name: json.loads((folder(app) / f"{name}.json").read_text(encoding="utf-8"))
+        for name in sorted(env.found_docs)
+    }
+    pages = []
+    for name, page in read_in.items():
+        known_as = [n for other in read_in.values() for n in other["linked"].get(name, [])]
+        known_as += filter(None, env.metadata[name].get("keywords", "").split("、"))
+        number = env.toc_secnumbers.get(name, {}).get("")
+        pages.append(
+            {
+                "url": app.builder.get_target_uri(name),
+                "title": squeeze(env.titles[name].astext()),
+                "number": number[0] if number else 0,
+                "kind": "api" if name.startswith("api/") else "chapter" if number else "other",
+                "names": list(dict.fromkeys(known_as)),
+                "sections": page["sections"],
+            }
+        )
+    return pages
+
+
+def write(app: Sphinx, error: Exception | None) -> None:
+    if is_book(app) and error is None:
+        text = json.dumps(data(app), ensure_ascii=False, separators=(",", ":"))
+        Path(app.outdir, DATA).write_text(f"const SEARCH_PAGES = {text};\n", encoding="utf-8")
+
+
+def search_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    yield "search", {}, "search.html"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", replace_builtin)
+    app.connect("doctree-resolved", remember, priority=900)
+    app.connect("html-collect-pages", search_page)
+    app.connect("build-finished", write)
+    # 番号を上げると、書き残しのない前回の組みの続きでも、全部の頁を読み直す
+    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}

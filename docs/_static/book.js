@@ -18,8 +18,10 @@ addEventListener("resize", focusOverflowing);
 document.addEventListener("toggle", focusOverflowing, true); // <details> を開いたとき
 
 // 狭い画面の目次の引き出しを、キーボードと読み上げでも開けるようにする (furo は指とマウスだけ)。
-for (const [id, name] of [["__navigation", "本の目次"], ["__toc", "この頁の見出し"]]) {
+const drawers = [["__navigation", "本の目次", ".sidebar-drawer"], ["__toc", "この頁の見出し", ".toc-drawer"]];
+for (const [id, name, place] of drawers) {
   const drawer = document.getElementById(id);
+  document.querySelector(place)?.setAttribute("tabindex", "-1"); // 開いたら、ここから読み始める
   for (const icon of document.querySelectorAll(`label[for="${id}"] > .icon`)) {
     icon.tabIndex = 0;
     icon.setAttribute("role", "button");
@@ -30,9 +32,22 @@ for (const [id, name] of [["__navigation", "本の目次"], ["__toc", "この頁
       event.preventDefault();
       icon.click();
     });
-    drawer.addEventListener("change", () => icon.setAttribute("aria-expanded", drawer.checked));
+    drawer.addEventListener("change", () => {
+      icon.setAttribute("aria-expanded", drawer.checked);
+      if (!icon.checkVisibility()) return;
+      if (drawer.checked) document.querySelector(place).focus();
+      else icon.focus();
+    });
   }
 }
+// 引き出しは Esc で閉じる。
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const drawer of document.querySelectorAll(".sidebar-toggle:checked")) {
+    drawer.checked = false;
+    drawer.dispatchEvent(new Event("change"));
+  }
+});
 
 // sphinx-copybutton は日本語を持たない。
 if (typeof messages !== "undefined") {
@@ -61,15 +76,4 @@ addEventListener("afterprint", () => {
     box.open = false;
     delete box.dataset.closed;
   }
-});
-
-// 検索結果の抜粋では、数式を 1 度だけ文字にする (頁には HTML と MathML と TeX がある)。
-addEventListener("DOMContentLoaded", () => {
-  if (typeof Search === "undefined") return;
-  const toText = Search.htmlToText;
-  Search.htmlToText = (html, anchor) => {
-    const page = new DOMParser().parseFromString(html, "text/html");
-    page.querySelectorAll(".katex-html, annotation, pre, .eqno").forEach((part) => part.remove());
-    return toText(page.documentElement.outerHTML, anchor);
-  };
 });
