@@ -18,7 +18,7 @@ language = "ja"
 root_doc = "index"
 exclude_patterns = ["_*/**", "**/README.md", "Thumbs.db", ".DS_Store"]
 templates_path = ["_templates"]
-locale_dirs = [str(HERE / "locale")]  # 相対にすると、検索頁の訳が読まれない
+locale_dirs = [str(HERE / "locale")]  # 相対にすると読まれない
 nitpicky = True
 nitpick_ignore_regex = [  # ほかの本の言葉。インターネットなしで組めるように、リンクしない
     ("py:.*", r"(numpy|np|ArrayLike|NDArray|Array|collections|concurrent|os|optional)\b.*"),
@@ -43,6 +43,7 @@ extensions = [
     "vg_search",  # 日本語の検索
     "vg_stepper",  # 計算グラフを 1 手ずつ進める図
     "vg_html",  # 出力する HTML の手直し
+    "vg_csp",  # 本のファイルのほかは、読み込みも実行もさせない
 ]
 
 # ---- 本文 -----------------------------------------------------------------
