@@ -6,7 +6,7 @@ import nox
 nox.needs_version = ">=2025.10"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"  # uv sync が毎回 uv.lock のとおりに揃えるので、使い回してよい
-nox.options.sessions = ["lint", "docs", "tests"]
+nox.options.sessions = ["lint", "docs", "browser", "tests"]
 
 BUILD = Path("docs/_build")
 ENVIRONMENT = {
@@ -54,9 +54,16 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """すべての試験を走らせる。パッケージの doctest も含む。"""
+    """ブラウザーの要らない試験をすべて走らせる。パッケージの doctest も含む。"""
     sync_with_torch(session, "test", "docs")
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-n", "auto", "-m", "not browser", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """できあがった本を Chromium で開く試験を走らせる。先に docs が要る。"""
+    sync(session, "test", "docs")
+    session.run("pytest", "tests", "-n", "auto", "-m", "browser", *session.posargs)
 
 
 @nox.session

@@ -1,26 +1,15 @@
-"""できあがった本のすべての頁: リンク、図、要約、読み上げ、狭い画面、検索、よそへの通信。"""
+"""できあがった本のすべての頁の HTML: リンク、図、要約、id、よそへの通信。"""
 
 import functools
-import http.server
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
 pytestmark = pytest.mark.docs
-GENERATED = {"genindex.html", "search.html"}
-API_SAMPLE = {"api/index.html", "api/layers.html"}  # API の頁は同じ型から作られる
-CHECKS_SAMPLE = {"checks/index.html", "checks/sigmoid.html"}  # 検算の頁も
-MISTAKEN = {"empty-table-header"}  # axe は MathML を字と数えない。空の見出しは vg_html が除く
-AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 class Document(HTMLParser):
@@ -132,108 +121,3 @@ def test_formulas_are_set_before_the_page_is_read(book: Path):
     assert '<math xmlns="http://www.w3.org/1998/Math/MathML"' in text
     assert "katex.min.js" not in text
     assert "MathJax" not in text
-
-
-# --- 画面 --------------------------------------------------------------------------------
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        """試験の出力を汚さない。"""
-
-
-@pytest.fixture(scope="module")
-def site(book: Path) -> Iterator[str]:
-    handler = functools.partial(Quiet, directory=str(book))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-def open_page(chromium: "Browser", width: int, scheme: str) -> "tuple[Page, list[str]]":
-    """新しい窓と、そこで起きた困りごと (エラー、見つからないファイル、よそへの通信) の記録。"""
-    page = chromium.new_context(
-        viewport={"width": width, "height": 800},
-        color_scheme=scheme,  # type: ignore[arg-type]
-    ).new_page()
-    troubles: list[str] = []
-    page.on("console", lambda m: m.type == "error" and troubles.append(m.text))
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("request", lambda r: urlsplit(r.url).hostname != "127.0.0.1" and troubles.append(r.url))
-    page.on("response", lambda r: r.status >= 400 and troubles.append(f"{r.status} {r.url}"))
-    return page, troubles
-
-
-@pytest.mark.slow
-@pytest.mark.browser
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
-def test_every_page_can_be_read_by_everyone(
-    site: str, chromium: "Browser", documents: dict[str, Document], width: int, scheme: str
-):
-    from axe_core_python.sync_playwright import Axe
-
-    page, troubles = open_page(chromium, width, scheme)
-    faults: list[str] = []
-    for name in documents:
-        alike = name.startswith(("_modules/", "api/", "checks/"))
-        if alike and name not in API_SAMPLE | CHECKS_SAMPLE:
-            continue
-        page.goto(site + name)
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        if page.evaluate(wide) > 0:
-            faults.append(f"{name}: 横にはみ出す")
-        result = Axe().run(page, options={"runOnly": AXE_RULES, "resultTypes": ["violations"]})
-        faults += [
-            f"{name}: {violation['id']}: {violation['nodes'][0]['html'][:120]}"
-            for violation in result["violations"]
-            if violation["id"] not in MISTAKEN
-        ]
-    page.context.close()
-    assert faults == []
-    assert troubles == []
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize(
-    "query",
-    [
-        *("勾配消失問題", "重みの初期値", "Heの初期値", "双曲線正接", "スパース", "ＲｅＬＵ"),
-        *("Batch Normalization", "sigmoid", "層", "連鎖律", "対称性"),
-    ],
-)
-def test_search_finds(site: str, chromium: "Browser", query: str):
-    page, troubles = open_page(chromium, 1280, "light")
-    page.goto(f"{site}search.html?q={quote(query)}")
-    page.wait_for_selector(".search-summary:not(:empty)")
-    found = page.locator("#search-results ul.search > li > a").count()
-    page.context.close()
-    assert found > 0
-    assert troubles == []
-
-
-@pytest.mark.browser
-def test_an_overflowing_box_can_be_moved_by_keyboard(site: str, chromium: "Browser"):
-    page, _ = open_page(chromium, 360, "light")
-    page.goto(site + "part4/batchnorm.html")
-    page.wait_for_load_state("load")
-    boxes = page.evaluate(
-        """[...document.querySelectorAll("article :is(pre, .formula, .table-wrapper)")]
-           .filter(box => box.scrollWidth > box.clientWidth + 1)
-           .map(box => [box.tabIndex, box.getAttribute("aria-label")])"""
-    )
-    page.context.close()
-    assert boxes
-    assert all(index == 0 and label for index, label in boxes)
-
-
-@pytest.mark.browser
-def test_answers_open_by_keyboard(site: str, chromium: "Browser"):
-    page, _ = open_page(chromium, 1280, "light")
-    page.goto(site + "part1/chain-rule.html")
-    answer = page.locator("details.sd-dropdown").first
-    answer.locator("summary").focus()
-    page.keyboard.press("Enter")
-    opened = answer.evaluate("box => box.open")
-    page.context.close()
-    assert opened

@@ -1,0 +1,117 @@
+"""本のすべての頁を Chromium で開く: 誤り、よその通信、読み上げ、はみ出し、文章の動き。"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.docs, pytest.mark.browser, pytest.mark.slow]
+
+HTML = Path(__file__).parents[1] / "docs" / "_build" / "html"
+PAGES = sorted(str(path.relative_to(HTML)) for path in HTML.rglob("*.html")) or ["index.html"]
+AXE = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "rules": {
+        "target-size": {"enabled": True},  # WCAG 2.5.8。名前で求めないと調べない
+        "empty-table-header": {
+            "enabled": False
+        },  # MathML を字と数えない。空の見出しは vg_html が除く
+    },
+    "resultTypes": ["violations"],
+}
+WATCH_SHIFTS = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries())
+        if (!entry.hadRecentInput)
+          shifts.push([entry.value, entry.sources.map((s) => s.node?.nodeName).join()]);
+    }).observe({type: "layout-shift", buffered: true});
+"""
+READ_TO_THE_END = """async () => {
+    const frame = () => new Promise(requestAnimationFrame);
+    for (let y = 0; y < document.body.scrollHeight; y += 700) { scrollTo(0, y); await frame(); }
+    await frame();
+    return shifts;
+}"""
+# furo は頁でなく .content を動かすので、記事を包むすべての箱を見る
+OVERFLOW = """() => {
+    let most = 0;
+    for (let box = document.querySelector("article"); box; box = box.parentElement)
+      most = Math.max(most, box.scrollWidth - box.clientWidth);
+    return most;
+}"""
+
+
+@contextmanager
+def opened(chromium: "Browser", width: int) -> "Iterator[tuple[Page, list[str]]]":
+    """新しい窓と、そこで起きた困りごと (エラー、見つからないファイル、よその通信) の記録。"""
+    context = chromium.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("console", lambda m: m.type in ("error", "warning") and troubles.append(m.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("requestfailed", lambda r: troubles.append(f"{r.failure} {r.url}"))
+    page.on("request", lambda r: urlsplit(r.url).hostname != "127.0.0.1" and troubles.append(r.url))
+    page.on("response", lambda r: r.status >= 400 and troubles.append(f"{r.status} {r.url}"))
+    yield page, troubles
+    context.close()
+
+
+def violations(page: "Page", scheme: str) -> list[str]:
+    from axe_playwright_python.base import AXE_SCRIPT
+
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("(options) => axe.run(options)", AXE)["violations"]
+    return [f"{scheme}: {v['id']}: {n['html'][:150]}" for v in found for n in v["nodes"][:3]]
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("width", [1280, 360])
+def test_page_can_be_read_by_everyone(site: str, chromium: "Browser", name: str, width: int):
+    with opened(chromium, width) as (page, troubles):
+        page.add_init_script(WATCH_SHIFTS)
+        slow = page.context.new_cdp_session(page)
+        slow.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        page.goto(site + name)
+        shifts = page.evaluate(READ_TO_THE_END)
+        slow.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+        assert page.evaluate(OVERFLOW) <= 0, "横にはみ出す"
+        assert sum(value for value, _ in shifts) <= 0.01, shifts
+        assert [fault for scheme in ("light", "dark") for fault in violations(page, scheme)] == []
+    assert troubles == []
+
+
+def test_the_checks_can_fail(site: str, chromium: "Browser"):
+    """薄い字、小さすぎるボタン、後から入る図、はみ出す箱、ない画像を、見逃さない。"""
+    with opened(chromium, 360) as (page, troubles):
+        page.add_init_script(WATCH_SHIFTS)
+        page.goto(f"{site}notation.html")
+        page.evaluate(
+            """async () => {
+              const frame = () => new Promise(requestAnimationFrame);
+              await frame(); await frame();
+              document.querySelector("article").insertAdjacentHTML("afterbegin", `
+                <img alt="" src="no.png"><div class="bad box"></div><p class="bad ink">薄い字</p>
+                <p><button class="bad dot">a</button><button class="bad dot">b</button></p>`);
+              for (const [name, style] of Object.entries({
+                box: "width: 900px; height: 300px",
+                ink: "color: #ccc; background: #fff",
+                dot: "width: 9px; height: 9px; padding: 0",
+              })) for (const bad of document.querySelectorAll(`.bad.${name}`)) bad.style = style;
+              await frame(); await frame();
+            }"""
+        )
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(OVERFLOW) > 0
+        assert sum(value for value, _ in page.evaluate("shifts")) > 0.01
+        rules = {fault.split(": ")[1] for fault in violations(page, "light")}
+    assert rules >= {"color-contrast", "target-size"}
+    assert any("404" in trouble for trouble in troubles)
