@@ -1,15 +1,14 @@
 """機械が確かめた式に「検算済み」の印を付け、検算のソースを見せる。
 
-検算は ``tests/derivations`` の関数で、``@check("式の名前", "種類")`` が付いている。本を組む環境に
-試験の道具は要らない。ここではソースを構文として読むだけで、走らせるのは試験である。
+検算は ``tests/derivations`` の関数で、``@check("式の名前", "種類")`` が付いている。走らせるのは
+試験で、ここでは一覧 (``vg_registry``) を引き、ソースを見せるだけである。
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
-from dataclasses import dataclass
-from functools import cache
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -20,76 +19,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.builders import Builder
 from sphinx.util.docutils import SphinxDirective
-
-KINDS = {
-    "記号": "記号計算による証明",
-    "高精度": "無作為に選んだ点での 60 桁の計算",
-    "全数": "有限個の場合をすべて数えた、分数での計算",
-    "数値": "float64 の数値計算",
-}
-
-
-@dataclass(frozen=True)
-class Checked:
-    """1 つの式の検算。"""
-
-    label: str
-    kind: str
-    options: dict[str, Any]
-    module: str
-
-    @property
-    def target(self) -> str:
-        return f"check-{self.label}"
-
-    def method(self) -> str:
-        points, within = self.options.get("points", 1), self.options.get("within")
-        words = [KINDS[self.kind]]
-        if points > 1:
-            words.append(f"{points} 点")
-        if within is not None:
-            words.append(f"許す相対誤差 {within:g}")
-        return "、".join(words)
-
-
-def folder(confdir: str | Path) -> Path:
-    return Path(confdir).parent / "tests" / "derivations"
-
-
-def checks_of(function: ast.FunctionDef, module: str) -> list[Checked]:
-    """関数に付いた ``@check(…)``。"""
-    found = []
-    for call in function.decorator_list:
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "check":
-            label, kind = (ast.literal_eval(arg) for arg in call.args)
-            options = {
-                k.arg: ast.literal_eval(k.value)
-                for k in call.keywords
-                if k.arg in ("points", "within")
-            }
-            found.append(Checked(label, kind, options, module))
-    return found
-
-
-@cache
-def registry(where: Path) -> dict[str, Checked]:
-    """式の名前から検算へ。"""
-    found = {}
-    for path in sorted(where.glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef):
-                found |= {c.label: c for c in checks_of(node, path.stem)}
-    return found
-
-
-@cache
-def excused(where: Path) -> dict[str, str]:
-    """検算しない式の名前から、その理由へ。"""
-    path = where / "__init__.py"
-    for node in ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else ():
-        if isinstance(node, ast.Assign) and node.targets[0].id == "EXCUSED":
-            return ast.literal_eval(node.value)
-    return {}
+from vg_registry import KINDS, Checked, checks_of, excused, folder, registry
 
 
 # ---- 印 ------------------------------------------------------------------
@@ -158,29 +88,36 @@ class ChecksDirective(SphinxDirective):
                 paragraph += [target, nodes.Text("、")]
             paragraph.pop()
             paragraph += nodes.Text(f" — {method}。")
-        words = docstring.partition("\n\n")[0].split("\n")
-        paragraph += nodes.Text("".join(map(str.strip, words)))
+        words = "".join(line.strip() for line in docstring.splitlines())
+        for i, part in enumerate(words.split("`")):  # `x` はコード
+            paragraph += nodes.literal(part, part) if i % 2 else nodes.Text(part)
         return paragraph
 
 
 class CoverageDirective(SphinxDirective):
-    """章ごとの、検算した式の数の表。"""
+    """章ごとの、検算した式の数の表。章は目次の順。"""
 
     def run(self) -> list[nodes.Node]:
-        where = folder(self.env.app.confdir)
-        order = Path(self.env.doc2path("index")).read_text(encoding="utf-8")
-        pages = {p.rsplit("/")[-1].replace("-", "_"): p for p in self.env.found_docs}
-        counts = Counter((c.module, c.kind) for c in registry(where).values())
-        modules = sorted({m for m, _ in counts}, key=lambda m: order.find(f"\n{pages[m]}\n"))
-        rows = [[self.link(pages[m]), *(str(counts[m, kind]) for kind in KINDS)] for m in modules]
-        total = [sum(counts[m, kind] for m in modules) for kind in KINDS]
-        rows.append(["合計", *map(str, total)])
-        return [table(["章", *KINDS], rows)]
+        for path in folder(self.env.app.confdir).glob("*.py"):
+            self.env.note_dependency(str(path))
+        contents = Path(self.env.doc2path("index")).read_text(encoding="utf-8")
+        pages = re.findall(r"^(?:part\d/)?([\w-]+)$", contents, re.MULTILINE)
+        order = [page.replace("-", "_") for page in pages]
+        checks = registry(folder(self.env.app.confdir)).values()
+        counts = Counter((check.module, check.kind) for check in checks)
+        modules = sorted({check.module for check in checks}, key=order.index)
+        rows = []
+        for module in modules:
+            numbers = [counts[module, kind] for kind in KINDS]
+            rows.append([self.link(module.replace("_", "-")), *map(str, [*numbers, sum(numbers)])])
+        totals = [sum(counts[module, kind] for module in modules) for kind in KINDS]
+        rows.append(["合計", *map(str, [*totals, sum(totals)])])
+        return [table(["章", *KINDS, "計"], rows)]
 
-    def link(self, docname: str) -> nodes.Node:
+    def link(self, page: str) -> nodes.Node:
         return addnodes.pending_xref(
-            docname, nodes.inline(docname, docname), refdomain="std", reftype="doc",
-            reftarget=f"/{docname}", refdoc=self.env.docname, refexplicit=False,
+            page, nodes.inline(page, page), refdomain="std", reftype="doc",
+            reftarget=f"/checks/{page}", refdoc=self.env.docname, refexplicit=False,
         )  # fmt: skip
 
 
@@ -188,7 +125,7 @@ class ExcusedDirective(SphinxDirective):
     """検算しない式と、その理由。"""
 
     def run(self) -> list[nodes.Node]:
-        found = excused(folder(self.env.app.confdir))
+        found = excused(folder(self.env.app.confdir))  # 依存は CoverageDirective が記す
         rows = [[equation(label, self.env.docname), why] for label, why in found.items()]
         return [table(["式", "理由"], rows)]
 
