@@ -26,10 +26,23 @@ from vg_registry import KINDS, Checked, checks_of, excused, folder, registry
 def mark_equations(app: Sphinx, doctree: nodes.document) -> None:
     """検算のある式に印を付け、検算が変われば頁を読み直す。"""
     checks = registry(folder(app.confdir))
+    seen: Counter[str] = Counter()
     for node in doctree.findall(nodes.math_block):
-        if check := checks.get(node.get("label")):
+        label = node.get("label")
+        if not label and (place := described(node, app.env.docname)):
+            seen[place] += 1
+            label = place if seen[place] == 1 else f"{place}-{seen[place]}"
+        if check := checks.get(label):
             node["checked"] = (check.module.replace("_", "-"), check.target, check.method())
             app.env.note_dependency(str(folder(app.confdir) / f"{check.module}.py"))
+
+
+def described(node: nodes.Node, docname: str) -> str:
+    """docstring の式なら、その関数やクラスの場所。モジュールの冒頭なら、モジュールの名前。"""
+    while node := node.parent:
+        if isinstance(node, addnodes.desc):
+            return node[0]["ids"][0]
+    return f"vgbook.{docname.removeprefix('api/')}" if docname.startswith("api/") else ""
 
 
 def mark(builder: Builder, docname: str, node: nodes.math_block) -> str:
@@ -46,9 +59,13 @@ def mark(builder: Builder, docname: str, node: nodes.math_block) -> str:
 
 # ---- 検算の頁 --------------------------------------------------------------
 def equation(label: str, docname: str) -> nodes.Node:
-    text = nodes.literal(label, label)
+    """式の番号、または docstring の式なら関数やクラスの名前。"""
+    domain, kind, target = "math", "eq", label
+    if label.startswith("vgbook."):
+        domain, kind, target = "py", "obj", label.partition("-")[0]
+    text = nodes.literal(target, target)
     return addnodes.pending_xref(
-        label, text, refdomain="math", reftype="eq", reftarget=label, refdoc=docname
+        label, text, refdomain=domain, reftype=kind, reftarget=target, refdoc=docname
     )
 
 
@@ -101,7 +118,7 @@ class CoverageDirective(SphinxDirective):
         for path in folder(self.env.app.confdir).glob("*.py"):
             self.env.note_dependency(str(path))
         contents = Path(self.env.doc2path("index")).read_text(encoding="utf-8")
-        pages = re.findall(r"^(?:part\d/)?([\w-]+)$", contents, re.MULTILINE)
+        pages = re.findall(r"^(?:part\d/)?([\w-]+?)(?:/index)?$", contents, re.MULTILINE)
         order = [page.replace("-", "_") for page in pages]
         checks = registry(folder(self.env.app.confdir)).values()
         counts = Counter((check.module, check.kind) for check in checks)

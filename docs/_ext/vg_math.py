@@ -78,8 +78,9 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "この式へのリンク")
+        self.body.append(mark(self.builder, self.docnames[-1], node) + "</span>")
+    else:
         self.body.append(mark(self.builder, self.docnames[-1], node))
-        self.body.append("</span>")
     self.body.append("</div>\n")
     raise nodes.SkipNode
 

@@ -13,7 +13,7 @@ from checking.scope import COMPARE, Scope, Unreadable, product
 from checking.tokens import OPEN, RELATIONS, Tokens, joined, split
 
 Node = Callable[[Scope], Any]
-ACCENTS = {r"\hat", r"\bar", r"\mathrm", r"\text", r"\mathbb", r"\operatorname"}
+ACCENTS = {r"\hat", r"\bar", r"\mathrm", r"\text", r"\mathbb", r"\operatorname", r"\mathcal"}
 ENDS = {"+", "-", r"\pm", ")", "]", "}", ",", r"\rangle", "|", "/"}
 
 
@@ -100,7 +100,7 @@ class Reader:
         return node
 
     def powered(self, node: Node, argument: Tokens) -> Node:
-        if argument == [r"\T"]:
+        if argument in ([r"\T"], [r"\top"]):
             return lambda scope: node(scope).T
         exponent = self.inner(argument)
         return lambda scope: node(scope) ** exponent(scope)

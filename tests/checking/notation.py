@@ -71,6 +71,11 @@ def wrapped(reader: Reader) -> Node:
     return lambda scope: scope.value(mark)(node(scope))
 
 
+def between_bars(reader: Reader) -> Node:
+    node = reader.inner(reader.between())
+    return lambda scope: scope.value(r"\norm")(node(scope))
+
+
 def underbrace(reader: Reader) -> Node:
     """下に書いた名前は読まない。``\\ge 0`` のような主張なら確かめる。"""
     reader.take(r"\underbrace")
@@ -109,5 +114,5 @@ def mean(reader: Reader) -> Node:
 NOTATION = {
     r"\frac": fraction, r"\pd": partial, r"\partial": slashed, r"\sqrt": root,
     r"\abs": wrapped, r"\norm": wrapped, r"\overline": wrapped, r"\underbrace": underbrace,
-    r"\langle": inner_product, r"\E": mean, r"\Var": mean,
+    r"\langle": inner_product, r"\lVert": between_bars, r"\E": mean, r"\Var": mean,
 }  # fmt: skip

@@ -51,6 +51,8 @@ class Check:
             letters = self.free.split()
             for at in itertools.product(*(self.over[letter] for letter in letters)):
                 compared += self.compare(sides, scope.bound(dict(zip(letters, at, strict=True))))
+            if sides[1][0] == r"\leftarrow":  # 続く式の文字は、新しい値
+                scope.table[sides[0][2]] = scope["after"][sides[0][2]]
         return compared
 
     def compare(self, sides: list[Side], scope: Scope) -> int:
@@ -58,13 +60,15 @@ class Check:
             return self.compare_truths(sides, scope)
         values = [(relation, node(scope), tex) for relation, node, tex in sides]
         for (_, a, left), (relation, b, right) in itertools.pairwise(values):
-            if not self.holds(relation, a, b, scope):
+            if not self.holds(relation, a, b, left, scope):
                 raise AssertionError(f"{self.label}: {left} {relation} {right} でない: {a} と {b}")
         return len(values) - 1
 
-    def holds(self, relation: str, a: Any, b: Any, scope: Scope) -> bool:
+    def holds(self, relation: str, a: Any, b: Any, left: str, scope: Scope) -> bool:
         numbers = scope.numbers
         of_kind(a, numbers), of_kind(b, numbers)
+        if relation == r"\leftarrow":
+            return numbers.same(b, scope["after"][left], self.within)
         if relation in scope:  # 「→」などの意味は、検算ごとに決める
             return bool(scope[relation](a, b))
         if relation == "=":

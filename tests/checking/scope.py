@@ -101,8 +101,11 @@ def bare(found: Tokens, strip: bool) -> tuple[Tokens, Tokens]:
     return found[:at], sub[1:-1] if sub[0] == "{" else sub
 
 
+MATRICES = {(2, 2), (1, 2), (2, 1)}
+
+
 def product(a: Any, b: Any) -> Any:
-    """並べて書いた積。行列どうし、行ベクトルと行列なら行列の積。"""
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and b.ndim == 2:
+    """並べて書いた積。行列どうし、行列とベクトルなら行列の積。"""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and (a.ndim, b.ndim) in MATRICES:
         return a @ b
     return a * b

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 
 TOKEN = re.compile(r"\\(?:[a-zA-Z]+|.)|\s+|.", re.S)
 SPACING = re.compile(
-    r"(?<!\\)\\(?:[,;:! ]|(?:quad|displaystyle|left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z]))"
+    r"(?<!\\)\\(?:[,;:! \n]|(?:quad|displaystyle|left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z]))"
 )
-OPEN = {"{": "}", "(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\begin": r"\end"}
+OPEN = {
+    "{": "}", "(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle", r"\lVert": r"\rVert",
+    r"\begin": r"\end",
+}  # fmt: skip
 RELATIONS = {
-    *("=", "<", ">", ",="),
-    *(r"\le", r"\ge", r"\ne", r"\approx", r"\to", r"\leftarrow", r"\longrightarrow", r"\iff"),
-}
+    "=", "<", ">", r"\le", r"\ge", r"\ne", r"\approx", r"\sim", r"\to", r"\mapsto", r"\leftarrow",
+    r"\longrightarrow", r"\iff",
+}  # fmt: skip
 NEW_ROW = re.compile(r"\\\\(?:\[[^\]]*\])?")
 
 Tokens = list[str]
@@ -87,9 +90,7 @@ def chains(tex: str) -> list[list[tuple[str, Tokens]]]:
     [[('', ['a']), ('=', ['b']), ('\\le', ['c'])], [('', ['d']), ('=', ['e'])]]
     """
     found = []
-    for _, statement in split(tokens(body(tex)), {r"\qquad"}):
-        while statement and statement[-1] in {",", "."}:
-            statement.pop()
+    for _, statement in split(tokens(body(tex)), {r"\qquad", ","}):
         if statement:
             found.append(list(split(statement, RELATIONS)))
     return found
