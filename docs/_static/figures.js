@@ -133,7 +133,7 @@
       "aria-describedby": readout,
     });
     const box = html("div", { class: "vg-panel" }, html("p", { class: "vg-panel-title" }, panel.title, note), image);
-    box.style.flexBasis = `${panel.width}px`;
+    box.style.flexBasis = `min(${panel.width}px, 50% - 0.25rem)`; // 電話でも 2 枚ずつ並べ、つまみとともに見えるようにする
     const clip = `${id}-clip`;
     const data = svg("g", { "clip-path": `url(#${clip})` });
     let [x, y, width] = [null, null, 0];
@@ -155,7 +155,7 @@
   }
 
   function makeSlider(control, id, changed) {
-    const value = html("output", { for: id }, control.options[control.start]);
+    const value = html("span", { class: "vg-value", "aria-hidden": "true" }, control.options[control.start]);
     const input = html("input", { id, type: "range", min: 0, max: control.options.length - 1, step: 1, value: control.start, "aria-valuetext": control.options[control.start] });
     input.addEventListener("input", () => {
       value.textContent = control.options[input.value];
