@@ -61,12 +61,12 @@ def test_measured_lines_are_those_of_gradient_flow(depth_and_scale: Interactive)
 
 
 def test_theory_multiplies_chi_layer_by_layer():
-    sigma_w, sigma_b, q, product = 1.3, 0.4, 1.3**2 + 0.4**2, 1.0
+    sigma_w, sigma_b, q = 1.3, 0.4, 1.3**2 + 0.4**2
     expected = explore.delta_theory(tanh, sigma_w, 4, sigma_b)
-    for _ in range(3):
-        product *= meanfield.chi_at(tanh, q, sigma_w)
+    for l in range(3):
+        step = np.sqrt(meanfield.chi_at(tanh, q, sigma_w))
+        np.testing.assert_allclose(expected[l], step * expected[l + 1])
         q = meanfield.length_map(tanh, q, sigma_w, sigma_b)
-    np.testing.assert_allclose(expected[0], np.sqrt(product))
     assert expected[-1] == 1
 
 

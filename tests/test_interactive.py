@@ -40,6 +40,7 @@ def data(made: Interactive) -> dict[str, Any]:
 def test_the_page_receives_the_arrays_within_rounding():
     spec = data(figure(measured("h", SAMPLES), theory(SAMPLES[0]), ylog=True))
     sent, prediction = spec["panels"][0]["series"]
+    assert DIGITS >= 3
     half = 0.5 * 10.0 ** (1 - DIGITS)
     np.testing.assert_allclose(sent["y"], np.median(SAMPLES, axis=0), rtol=half)
     np.testing.assert_allclose(sent["low"], SAMPLES.min(axis=0), rtol=half)
@@ -82,8 +83,9 @@ def test_axes_hold_every_state_and_do_not_move():
 
 def test_lines_look_like_those_of_the_static_figures():
     for i, (color, marker, _) in enumerate(plotting.SERIES):
-        made = line("a", [0.0], i)
-        assert (made.color, made.marker) == (color, marker)
+        made = line("a", range(6), i)
+        sent = data(figure(made))["panels"][0]["series"][0]
+        assert (sent["color"], sent["marker"], sent["dash"]) == (color, marker, made.dash)
     strokes = [line("a", [0.0], i).dash for i in range(len(plotting.SERIES))]
     assert len(set(strokes)) == len(strokes)
     assert theory([0.0]).color == plotting.COLORS["theory"]
