@@ -129,7 +129,9 @@ class CoverageDirective(SphinxDirective):
             rows.append([self.link(module.replace("_", "-")), *map(str, [*numbers, sum(numbers)])])
         totals = [sum(counts[module, kind] for module in modules) for kind in KINDS]
         rows.append(["合計", *map(str, [*totals, sum(totals)])])
-        return [table(["章", *KINDS, "計"], rows)]
+        left = len(excused(folder(self.env.app.confdir)))
+        words = f"別行の式は {sum(totals) + left} あり、そのうち {sum(totals)} を確かめています。"
+        return [nodes.paragraph(words, words), table(["章", *KINDS, "計"], rows)]
 
     def link(self, page: str) -> nodes.Node:
         return addnodes.pending_xref(

@@ -9,7 +9,7 @@ EXCUSED = {
     "eq-sigmoid-split": "定義: 途中の変数に名前を付ける",
     "eq-variance-layer": "定義: 1 つの層の書き方",
     "eq-ln-participation": "定義: 参加率",
-    "eq-res-shatter": "定義: 倍率に名前を付ける。値は次の式で確かめる",
+    "eq-res-shatter": "定義: 倍率に名前を付ける。ReLU での値は、平均場の章の J′ の式で確かめる",
     "eq-diag-measures": "定義: 測る量",
     "eq-quiz-p10-question": "定義: 問いの関数を書き下す",
 }
