@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.docs
 DOCS = Path(__file__).parents[1] / "docs"
-CHAPTERS = sorted(DOCS.glob("part*/*.md"))
+CHAPTERS = [*sorted(DOCS.glob("part*/*.md")), DOCS / "reproduction.md"]
 
 # --- 原稿を、地の文と図の文に分ける (行の数は変えない) -------------------------------------------
 
