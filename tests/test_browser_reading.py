@@ -19,8 +19,10 @@ WIDTHS = [1280, 360]
 CONTROLS = f"""() => {{
     const seen = (box) => box.checkVisibility({{ visibilityProperty: true }})
       && [...box.getClientRects()].some((r) => r.width && r.right > 0 && r.left < innerWidth);
+    // 選択肢の列は 1 つの部品。Tab は選ばれているものに止まり、矢印で移る
+    const skipped = (box) => box.type === "radio" && !box.checked;
     window.controls = [...document.querySelectorAll("{REACHABLE}")]
-      .filter((box) => box.tabIndex >= 0 && !box.disabled && seen(box));
+      .filter((box) => box.tabIndex >= 0 && !box.disabled && !skipped(box) && seen(box));
     return controls.length;
 }}"""
 # いまの部品: 何番目か (フォーカスで現れるものは -1)、前の部品の後ろか、画面の中か、印が見えるか

@@ -25,7 +25,6 @@ PAGES = [
 ]
 BUDGET = 50.0  # ミリ秒。つまみを 1 つ動かしてから描き終わるまで
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
-AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 class Strict(http.server.SimpleHTTPRequestHandler):
@@ -194,33 +193,20 @@ def test_a_move_takes_less_than_50_ms(page: "Page"):
     assert np.median(spans) < BUDGET, spans
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
-def test_the_figure_fits_and_passes_axe(
-    site: str, chromium: "Browser", name: str, width: int, scheme: str
-):
-    from axe_core_python.sync_playwright import Axe
-
-    context = chromium.new_context(
-        viewport={"width": width, "height": 800},
-        color_scheme=scheme,  # type: ignore[arg-type]
-        bypass_csp=True,  # axe を頁に書き込むため
-    )
-    page = context.new_page()
+def test_the_figure_fits_and_its_letters_stay_large(site: str, chromium: "Browser", name: str):
+    page = chromium.new_page(viewport={"width": 360, "height": 800}, bypass_csp=True)
     page.goto(site + name)
     wide = page.evaluate(
         "[document.documentElement, ...document.querySelectorAll('.vg-figure, .output.text_html')]"
         ".map((e) => e.scrollWidth - e.clientWidth)"
     )
-    small = page.evaluate(
+    letters = page.evaluate(
         "Math.min(...[...document.querySelectorAll('.vg-panel svg')].map((svg) => 12 *"
         " svg.getBoundingClientRect().width / svg.viewBox.baseVal.width))"
     )
-    options = {"runOnly": AXE_RULES, "resultTypes": ["violations"]}
-    result = Axe().run(page, context=".vg-figure", options=options)
-    context.close()
+    page.close()
     assert max(wide) <= 0
-    assert small >= 11.5  # 図の字は、狭い画面でも縮まない
-    assert [v["id"] for v in result["violations"]] == []
+    assert letters >= 11.5
 
 
 def test_without_javascript_there_is_the_static_figure_and_no_control(
