@@ -43,6 +43,8 @@ extensions = [
     "vg_search",  # 日本語の検索
     "vg_stepper",  # 計算グラフを 1 手ずつ進める図
     "vg_licenses",  # 入っている作品の一覧
+    "vg_quiz",  # 答えると説明が返る問題
+    "vg_quiz_scores",  # その成績の一覧
     "vg_html",  # 出力する HTML の手直し
     "vg_csp",  # 本のファイルのほかは、読み込みも実行もさせない
 ]
