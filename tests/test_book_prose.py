@@ -15,13 +15,19 @@ import pytest
 pytestmark = pytest.mark.docs
 DOCS = Path(__file__).parents[1] / "docs"
 CHAPTERS = [*sorted(DOCS.glob("part*/*.md")), DOCS / "reproduction.md"]
+PAGES = [*CHAPTERS, DOCS / "quiz.md", *sorted(DOCS.glob("quiz/*.md"))]
 
 # --- 原稿を、地の文と図の文に分ける (行の数は変えない) -------------------------------------------
 
 GAP = "\N{REPLACEMENT CHARACTER}"  # 数式やコードのあった所。前後の語がつながって見えないように置く
 FENCE = re.compile(r"^(`{3,})(.*)\n((?:.*\n)*?)\1[ \t]*$", re.M)
 FIGURE_TEXT = re.compile(r"^ *(?:caption: \|\n(?: {6,}.*\n)+|(?:caption|alt): .*\n)", re.M)
-QUESTION = re.compile(r"^(:{3,})\{admonition\} 確認問題.*\n(?:.*\n)*?(?=:{3,})", re.M)
+QUIZ = re.compile(r"^(:{3,})\{quiz\} [\w-]+\n[\s\S]*?^\1$", re.M)
+QUIZ_QUESTION = re.compile(r"^:{3,}\{quiz\}.*\n(?:(?!- \[[ x=]\] ).*\n)*|^- \[[ x=]\] .*$", re.M)
+QUESTIONS = [
+    re.compile(r"^(:{3,})\{admonition\} 確認問題.*\n(?:.*\n)*?(?=:{3,})", re.M),
+    QUIZ_QUESTION,  # 問題文と選択肢。どれが正しいかは vg_quiz が確かめる
+]
 NOT_PROSE = [
     re.compile(pattern, re.M)
     for pattern in (
@@ -63,14 +69,16 @@ def without_notation(text: str) -> str:
 
 
 def prose(source: str) -> str:
-    """地の文。確認問題の問題文は、条件を仮に決めるところなので含めない。"""
+    """地の文。問題文は、条件を仮に決めるところなので含めない。"""
 
     def without_code(fence: re.Match[str]) -> str:
         is_table = fence[2].startswith("{table}")
         return f"{blank(fence[1] + fence[2])}\n{fence[3]}" if is_table else blank(fence[0])
 
     text = FENCE.sub(without_code, source)
-    return without_notation(QUESTION.sub(lambda match: blank(match[0]), text))
+    for pattern in QUESTIONS:
+        text = pattern.sub(lambda match: blank(match[0]), text)
+    return without_notation(text)
 
 
 def figure_text(cell: str) -> str:
@@ -107,7 +115,7 @@ CONSTANTS = [  # 数学の定数
     r"log 10|ln 10",  # 10 クラスを等確率で答えたときの損失
 ]
 CONDITIONS = [  # 実験や例の条件
-    r"[2-9](?:[〜–][2-9])? [つ本行通段節列点]",  # 2 つの規則、3 通り
+    r"[2-9](?:[〜–][2-9])? [つ本行通段節列点問]",  # 2 つの規則、3 通り
     r"[2-4] (?:回|方向|変数|次元|軸|か所|項|種類|値|桁ずつ)",
     r"\d+(?:[・、〜–]\d+)* 層",
     r"所要時間\W+\d+ 分",
@@ -158,15 +166,32 @@ def faults(text: str, *allowed: list[str]) -> Iterator[str]:
             yield f"{line}: {match[0]} … {around}"
 
 
+def given(source: str) -> dict[str, set[str]]:
+    """問題の中の行 → その問題文と選択肢に出てくる数。解説で引いてよい。"""
+    found = {}
+    for quiz in QUIZ.finditer(source):
+        numbers = set(NUMBER.findall(" ".join(QUIZ_QUESTION.findall(quiz[0]))))
+        first = source.count("\n", 0, quiz.start()) + 1
+        found |= {str(first + i): numbers for i in range(quiz[0].count("\n"))}
+    return found
+
+
 def prose_faults(source: str) -> list[str]:
-    return list(faults(prose(source), NAMES, CONSTANTS, CONDITIONS))
+    conditions = given(source)
+
+    def is_given(fault: str) -> bool:
+        line, number, *_ = re.split(r": | … ", fault)
+        return number in conditions.get(line, ())
+
+    found = faults(prose(source), NAMES, CONSTANTS, CONDITIONS)
+    return [fault for fault in found if not is_given(fault)]
 
 
 def figures(source: str) -> Iterator[tuple[str, str]]:
     """図のセルと、それを確かめる文 (この図から、次の図の手前までの assert)。"""
     cells = [m for m in FENCE.finditer(source) if m[2].startswith("{code-cell}")]
     starts = [i for i, m in enumerate(cells) if "\n    alt:" in m[3]]
-    for i, end in zip(starts, [*starts[1:], len(cells)], strict=True):
+    for i, end in itertools.pairwise([*starts, len(cells)]):
         code = "".join(m[3] for m in cells[i:end])
         asserts = re.findall(r"assert[\s_][\s\S]*?(?=\n\S|\Z)", code)
         yield blank(source[: cells[i].start()]) + cells[i][0], "\n".join(asserts)
@@ -190,19 +215,19 @@ def figure_faults(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_numbers_in_prose_are_computed_or_conditions(chapter: Path):
-    assert prose_faults(chapter.read_text(encoding="utf-8")) == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_numbers_in_prose_are_computed_or_conditions(page: Path):
+    assert prose_faults(page.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_numbers_in_figure_texts_are_rounded_or_asserted(chapter: Path):
-    assert figure_faults(chapter.read_text(encoding="utf-8")) == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_numbers_in_figure_texts_are_rounded_or_asserted(page: Path):
+    assert figure_faults(page.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_every_figure_is_followed_by_an_assert(chapter: Path):
-    source = chapter.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_figure_is_followed_by_an_assert(page: Path):
+    source = page.read_text(encoding="utf-8")
     unchecked = [
         re.search(r"name: (\S+)", cell)[1] for cell, asserts in figures(source) if not asserts
     ]
@@ -233,6 +258,13 @@ def test_a_bare_result_is_caught(result: str):
 def test_conditions_and_computed_numbers_pass():
     text = "10 個の種、5 層、幅 100、学習率 0.01、標準偏差 0.05 の 6.2.4 (P18) で、"
     assert prose_faults(text + "{glue:text}`x` 倍、$3.2$ 倍、`y = 3.2` です。\n") == []
+
+
+def test_a_bare_result_in_an_explanation_is_caught():
+    quiz = ":::{quiz} a\n:value: a\n\n学習率が 0.07 のとき。\n\n- [x] 0.5\n\n  %s\n:::\n"
+    assert prose_faults(quiz % "学習率 0.07 なら {glue:text}`a` です。0.5 が正解です。") == []
+    assert len(prose_faults(quiz % "損失は 0.913 です。")) == 1
+    assert len(prose_faults(quiz % "そうです。" + "\n0.07 です。\n")) == 1  # 問題の外では引けない
 
 
 def test_a_bare_result_in_a_figure_text_is_caught_unless_asserted():
