@@ -105,9 +105,23 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Book]:
 
 
 ANSWER = cell("from vgbook import answer\n\nanswer")
+GLUE = cell(
+    'from myst_nb import glue\n\nglue("answer", 2 + 3, display=False)', "tags: [remove-cell]"
+)
+CHOICES = "- [ ] 6\n\n  掛け算です。\n- [x] 5\n\n  足し算です。\n"
+
+
+def quiz(name: str, options: str, choices: str) -> str:
+    return f":::{{quiz}} {name}\n{options}\n\n2 + 3 はいくつか。\n\n{choices}:::\n"
+
+
+QUIZ = quiz("sum", ":value: answer", CHOICES)
+NUMBER = quiz("number", ":value: answer", CHOICES.replace("[x]", "[=]"))
+SCORES = ":::{quiz-scores}\n- [1 章](#chapter)\n:::\n"
 GOOD = {
     "number": HEAD + ANSWER + "$$\nx = \\E[y]\n$$ (eq-mean)\n\n{eq}`eq-mean` は平均です。\n",
     "figure": HEAD + cell("import matplotlib.pyplot as plt\n\nplt.plot([1, 2]);", FIGURE),
+    "quiz": HEAD.replace("# 試し", "(chapter)=\n# 試し") + GLUE + QUIZ + NUMBER + SCORES,
 }
 
 
@@ -128,6 +142,15 @@ def test_a_cold_parallel_build_shows_numbers_equations_and_figures(good: Book):
     assert "式 (1.1)" in good.page("number")
     assert 'alt="直線が右上がりに伸びる。"' in good.page("figure")
     assert "図 2.1" in good.page("figure")
+
+
+def test_quizzes_are_lists_that_any_format_can_show(good: Book):
+    source = good.docs
+    command = [sys.executable, "-m", "sphinx", "-b", "text", "-n", "-W", "-q"]
+    subprocess.run([*command, str(source), str(source / "_build" / "text")], check=True)
+    text = (source / "_build" / "text" / "quiz.txt").read_text(encoding="utf-8")
+    for part in ("1. 6", "2. 5", "正解は 2 です。", "2. 足し算です。", "正解は 5 です。", "掛け算"):
+        assert part in text
 
 
 def test_building_again_reads_no_page_again(good: Book):
@@ -230,7 +253,17 @@ def test_a_cell_that_takes_too_long_stops_the_build(write: Callable[..., Book]):
 # 図は、セルが終わってから描かれる。そこで起きた例外は、セルの失敗にならない
 BROKEN_FIGURE = 'import matplotlib.pyplot as plt\n\nplt.title(r"$\\undefined$");'
 NO_ALT = FIGURE[: FIGURE.index("  image:")].rstrip().replace("fig-line", "fig-noalt")
+FAULTY = [
+    quiz("a", ":value: answer", CHOICES.replace("[x]", "[?]").replace("[ ]", "[x]")),
+    quiz("b", ":value: answer", CHOICES.replace("[ ] 6", "[x] 6").replace("[x] 5", "[ ] 5")),
+    quiz("c", ":tolerance: 1%", CHOICES),
+    quiz("d", ":value: answer", CHOICES + "- [ ] 1\n"),
+    quiz("e", ":value: answer", ""),
+    quiz("twin", ":value: answer", CHOICES),
+    quiz("twin", ":value: answer", CHOICES),
+]
 BAD = {
+    "quizzes": HEAD + GLUE + "\n".join(FAULTY),
     "stderr": HEAD + cell('import sys\n\nprint("x", file=sys.stderr)'),
     "warned": HEAD + cell('import warnings\n\nwarnings.warn("x")'),
     "display": HEAD + cell(BROKEN_FIGURE),
@@ -266,6 +299,12 @@ def complaints(write: Callable[..., Book]) -> str:
         ("rawtex", "数式になっていない TeX"),
         ("nometa", "description: がありません"),
         ("dangling", "fig-nowhere"),
+        ("quizzes", "計算した答えと印が違います"),
+        ("quizzes", "計算した答えを示してください"),
+        ("quizzes", "説明のない選択肢があります"),
+        ("quizzes", "印 ([x] など) のない選択肢"),
+        ("quizzes", "選択肢の箇条書き"),
+        ("quizzes", "問題の名前が 2 度使われています: twin"),
     ],
 )
 def test_each_fault_is_a_warning_that_names_its_page(complaints: str, page: str, message: str):

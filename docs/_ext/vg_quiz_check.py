@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from typing import Any
@@ -16,9 +17,11 @@ def number(text: str) -> float | None:
     """「０．５」「1/32」「9.5×10⁻⁷ 倍」の数。なければ None。quiz.js の toNumber と同じ読み方。"""
     plain = re.sub(r"[\s,]", "", unicodedata.normalize("NFKC", text)).replace("−", "-")
     match = NUMBER.match(re.sub(r"[×x*]10\^?", "e", plain, count=1, flags=re.I))
-    if match is None or (match[2] is not None and not int(match[2])):
+    if match is None:
         return None
-    return float(match[1]) / int(match[2] or 1)
+    divisor = int(match[2] or 1)
+    value = float(match[1]) / divisor if divisor else math.inf
+    return value if math.isfinite(value) else None
 
 
 def near(a: float, b: float, tolerance: str) -> bool:

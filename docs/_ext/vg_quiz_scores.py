@@ -62,8 +62,9 @@ def rewrite(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 def check_names(app: Sphinx, env: BuildEnvironment) -> None:
     counts = Counter(name for names in env.vg_quizzes.values() for name in names)
-    for name in sorted(name for name, count in counts.items() if count > 1):
-        log.warning("問題の名前が 2 度使われています: %s", name)
+    for docname, names in sorted(env.vg_quizzes.items()):
+        for name in sorted({name for name in names if counts[name] > 1}):
+            log.warning("問題の名前が 2 度使われています: %s", name, location=docname)
 
 
 def visit(self: HTML5Translator, node: quiz_scores) -> None:

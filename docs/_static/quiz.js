@@ -6,7 +6,8 @@
 
   function load() {
     try {
-      kept = JSON.parse(localStorage.getItem(KEY)) ?? {};
+      const stored = Object.entries(JSON.parse(localStorage.getItem(KEY)) ?? {});
+      kept = Object.fromEntries(stored.filter(([, each]) => Number.isInteger(each?.tries))); // 壊れた記録は捨てる
     } catch {}
     return kept;
   }
@@ -81,7 +82,9 @@
       const input = element("input", {
         type: right.length > 1 ? "checkbox" : "radio", name: quiz.id, value: String(index + 1),
       });
-      const text = element("span", {}, ...item.firstElementChild.childNodes);
+      // 読み上げでは、行頭の番号も数式だけの選択肢も読まれないことがあるので、番号を名前に入れる
+      const spoken = element("span", { className: "quiz-spoken", textContent: `選択肢 ${index + 1} ` });
+      const text = element("span", {}, spoken, ...item.firstElementChild.childNodes);
       item.replaceChildren(element("label", {}, input, text));
       return input;
     });
@@ -186,20 +189,21 @@
     }
     const status = element("p", { className: "quiz-hint" });
     status.setAttribute("role", "status");
-    const save_ = element("button", { type: "button", textContent: "成績を CSV で保存" });
-    const erase = element("button", { type: "button", textContent: "成績を消す" });
-    save_.addEventListener("click", () => {
+    const saveButton = element("button", { type: "button", textContent: "成績を CSV で保存" });
+    const eraseButton = element("button", { type: "button", textContent: "成績を消す" });
+    saveButton.addEventListener("click", () => {
       const url = URL.createObjectURL(new Blob([toCsv(load())], { type: "text/csv" }));
       element("a", { href: url, download: "vgbook-quiz.csv" }).click();
       setTimeout(() => URL.revokeObjectURL(url), 10000);
       status.textContent = "vgbook-quiz.csv に保存しました。";
     });
-    erase.addEventListener("click", () => {
+    eraseButton.addEventListener("click", () => {
       if (!confirm("すべての頁の成績を消します。元には戻せません。")) return;
       save({});
       dispatchEvent(new Event("quiz-scored"));
       status.textContent = "成績を消しました。";
     });
-    box.append(element("div", { className: "quiz-bar" }, save_, erase), status);
+    box.append(element("div", { className: "quiz-bar" }, saveButton, eraseButton), status);
+    box.classList.add("ready");
   }
 })();
