@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-MACHINERY = ("conf.py", "_ext", "_static", "_templates", "locale", "_ipython")
+MACHINERY = ("conf.py", "licenses.toml", "_ext", "_static", "_templates", "locale", "_ipython")
 HEAD = (
     "---\ndescription: 試し。\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n# 試し\n\n"
 )
