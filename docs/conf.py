@@ -130,6 +130,7 @@ html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["book.css", "figures.css"]  # figures は動かせる図のある頁にだけ残す
 html_js_files = ["book.js", ("figures.js", {"defer": "defer"})]
+html_extra_path = ["robots.txt"]
 html_copy_source = True  # 「この頁の原稿を見る」の先
 html_scaled_image_link = False
 html_show_sphinx = False

@@ -35,16 +35,19 @@ WATCH_SHIFTS = """
 """
 READ_TO_THE_END = """async () => {
     const frame = () => new Promise(requestAnimationFrame);
-    for (let y = 0; y < document.body.scrollHeight; y += 700) { scrollTo(0, y); await frame(); }
+    for (let top = 0; top < document.body.scrollHeight; top += 500) {
+      scrollTo({ top, behavior: "instant" }); // furo の滑らかな動きでは、着く前に次へ行く
+      await frame();
+    }
     await frame();
     return shifts;
 }"""
-# furo は頁でなく .content を動かすので、記事を包むすべての箱を見る
+# furo は頁でなく .content を動かす。節からあふれたものは book.css が切り落とす。どの箱も見る。
+# 見出しは、枠の分だけ (0.5rem) 節の外へ出る
 OVERFLOW = """() => {
-    let most = 0;
-    for (let box = document.querySelector("article"); box; box = box.parentElement)
-      most = Math.max(most, box.scrollWidth - box.clientWidth);
-    return most;
+    const most = (selector) => Math.max(0, ...Array.from(document.querySelectorAll(selector),
+      (box) => box.scrollWidth - box.clientWidth));
+    return Math.max(most("html, body, .page, .main, .content"), most("article section") - 8);
 }"""
 
 

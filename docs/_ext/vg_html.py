@@ -28,6 +28,7 @@ ROLES = {  # 読み上げの役割の書き漏らしと、廃止された役割
 EMPTY_HEADER = re.compile(r'<th class="head[^"]*">(<p></p>)?</th>')
 LIST_IN_PARAGRAPH = re.compile(r'<p>(<ul class="simple">.*?</ul>)\s*</p>', re.DOTALL)  # 戻り値の組
 PRE = re.compile(r"<pre>.*?</pre>", re.DOTALL)  # ソースの頁では、中に div がある
+VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>\s*')  # furo も書く
 UNUSED = (
     "sphinx_highlight",  # Sphinx の検索の飾りと訳。検索は vg_search が受け持つ
     "translations.js",
@@ -92,11 +93,12 @@ def translate_sections(
 
 
 def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
+    context["metatags"] = VIEWPORT.sub("", context.get("metatags", ""))
     meta = context.get("meta") or {}
     description = meta.get("description") or DESCRIPTIONS.get(name)
     if description:
         tag = f'<meta name="description" content="{escape(description.strip(), quote=True)}">'
-        context["metatags"] = context.get("metatags", "") + tag
+        context["metatags"] += tag
     for key in ("body", "furo_navigation_tree"):
         for wrong, right in ROLES.items():
             context[key] = context.get(key, "").replace(wrong, right)

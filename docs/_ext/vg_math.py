@@ -27,6 +27,9 @@ STYLE = "vendor/katex/katex.min.css"
 # 連結した文字列は QuickJS の中でロープになり、そのままでは Python へ渡せない。JSON にして渡す
 RENDER = "(tex, options) => JSON.stringify(katex.renderToString(tex, JSON.parse(options)))"
 
+# 下付きだけの字に KaTeX が書く、負の高さ。CSS の誤りで、ブラウザーは読み飛ばす
+NEGATIVE_HEIGHT = re.compile(r"(?<=[\";])height:-[\d.]+em;")
+
 
 @cache
 def katex() -> Any:
@@ -45,9 +48,10 @@ def render(tex: str, macros: dict[str, str], *, display: bool) -> str:
         "throwOnError": True,
     }
     try:
-        return json.loads(katex()(tex, json.dumps(options)))
+        html = json.loads(katex()(tex, json.dumps(options)))
     except quickjs.JSException as error:
         raise ValueError(str(error).partition("\n")[0]) from None
+    return NEGATIVE_HEIGHT.sub("", html)
 
 
 def display_tex(node: nodes.math_block) -> str:

@@ -1,10 +1,12 @@
 // 読むのに JavaScript は要らない。ここにあるのは、あると楽になるものだけ。
 
 // 横にあふれた箱 (コード・数式・表) だけを、キーボードで動かせるようにする。
-function focusOverflowing() {
+// 画面から遠い節は、近づくまで組まれない (book.css)。測ると組むことになるので、組まれた箱だけを測る。
+function focusOverflowing(boxes) {
   const names = { PRE: "コード", DIV: "数式または表" };
-  for (const box of document.querySelectorAll("article :is(pre, .formula, .table-wrapper, .output.text_html)")) {
-    if (box.scrollWidth > box.clientWidth + 1) {
+  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1); // 測り終えてから書く
+  for (const [i, box] of boxes.entries()) {
+    if (wide[i]) {
       box.tabIndex = 0;
       box.setAttribute("role", "group");
       box.setAttribute("aria-label", `${names[box.tagName] ?? "出力"} (横に動かせます)`);
@@ -13,9 +15,9 @@ function focusOverflowing() {
     }
   }
 }
-addEventListener("load", focusOverflowing);
-addEventListener("resize", focusOverflowing);
-document.addEventListener("toggle", focusOverflowing, true); // <details> を開いたとき
+const boxes = [...document.querySelectorAll("article :is(pre, .formula, .table-wrapper, .output.text_html)")];
+const sizes = new ResizeObserver((entries) => focusOverflowing(entries.map((entry) => entry.target)));
+boxes.forEach((box) => sizes.observe(box)); // 組まれたとき、開いたとき、幅が変わったとき
 
 // 狭い画面の目次の引き出しを、キーボードと読み上げでも開けるようにする (furo は指とマウスだけ)。
 const drawers = [["__navigation", "本の目次", ".sidebar-drawer"], ["__toc", "この頁の見出し", ".toc-drawer"]];
