@@ -140,3 +140,28 @@ def bench(session: nox.Session) -> None:
     session.env.update(OPENBLAS_CORETYPE=None, OPENBLAS_L2_SIZE=None)
     session.run("python", "benchmarks/ensemble.py")
     session.run("python", "benchmarks/sweep.py", *session.posargs)
+
+
+def measure_site(session: nox.Session, what: str, *groups: str) -> None:
+    """できあがった本の HTML を測る。道具の版と中身は package-lock.json が決める。"""
+    sync(session, "node", *groups)
+    session.run_install("npm", "ci", "--silent", "--ignore-scripts", "--prefix", "benchmarks/site")
+    session.run("python", "benchmarks/site/measure.py", what, *session.posargs)
+
+
+@nox.session
+def lighthouse(session: nox.Session) -> None:
+    """頁の種類ごとに Lighthouse を走らせる。先に docs と Chromium が要る。静かな計算機で。"""
+    measure_site(session, "lighthouse")
+
+
+@nox.session
+def html(session: nox.Session) -> None:
+    """すべての頁を Nu Html Checker で調べる。先に docs と Java が要る。"""
+    measure_site(session, "html")
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """ほかのサイトと比べる表の、この本の列を測る。先に docs、lighthouse、html が要る。"""
+    measure_site(session, "pages", "test")
