@@ -42,13 +42,18 @@ def sync_with_torch(session: nox.Session, *groups: str) -> None:
     session.run_install("python", "-m", "pip", "install", "--quiet", "torch==2.13.0")
 
 
+def build(session: nox.Session, *options: str) -> None:
+    """本を HTML に組む。"""
+    # -E は要らない。失敗した組みは vg_incremental が覚えていて、次も失敗する
+    strict = ["-n", "-W", "--keep-going", "-j", "auto"]
+    session.run("sphinx-build", *strict, "-b", "html", *options, "docs", f"{BUILD}/html")
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """本を HTML に組む。警告も、セルの失敗も、標準エラー出力も失敗とする。"""
     sync(session, "docs")
-    # -E は要らない。失敗した組みは vg_incremental が覚えていて、次も失敗する
-    strict = ["-n", "-W", "--keep-going", "-j", "auto"]
-    session.run("sphinx-build", *strict, "-b", "html", *session.posargs, "docs", f"{BUILD}/html")
+    build(session, *session.posargs)
     session.log(f"ブラウザーで開いてください: {(BUILD / 'html/index.html').resolve()}")
 
 
@@ -80,6 +85,35 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
     session.run("mypy")
+
+
+def edition(session: nox.Session, *kinds: str) -> None:
+    """本を組み、それを ``kinds`` (epub、pdf) の形にして、本と一緒に置く。"""
+    sync(session, "editions")
+    build(session, "-t", "editions")
+    for kind in kinds:
+        target = f"{BUILD}/html/editions/vgbook.{kind}"
+        session.run("python", f"docs/_editions/{kind}.py", f"{BUILD}/html", target)
+        session.run("python", "docs/_editions/check.py", f"{BUILD}/html", target)
+        session.log(f"できました: {target}")
+
+
+@nox.session
+def editions(session: nox.Session) -> None:
+    """EPUB と PDF を作り、調べ、表紙の頁からリンクする。Chromium が要る。"""
+    edition(session, "epub", "pdf")
+
+
+@nox.session
+def epub(session: nox.Session) -> None:
+    """EPUB だけを作る。"""
+    edition(session, "epub")
+
+
+@nox.session
+def pdf(session: nox.Session) -> None:
+    """PDF だけを作る。Chromium が要る。"""
+    edition(session, "pdf")
 
 
 @nox.session

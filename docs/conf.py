@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.metadata import metadata
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -47,6 +48,7 @@ extensions = [
     "vg_quiz_scores",  # その成績の一覧
     "vg_html",  # 出力する HTML の手直し
     "vg_csp",  # 本のファイルのほかは、読み込みも実行もさせない
+    "vg_notebook",  # よそで動くノートブックを頁の隣に置く
 ]
 
 # ---- 本文 -----------------------------------------------------------------
@@ -110,6 +112,12 @@ os.environ |= {
     "PYTHONHASHSEED": "0",
     "TQDM_DISABLE": "1",
 }
+
+# ---- 配るもの ------------------------------------------------------------
+# pyproject.toml の [project.urls] に書くと、ノートブックの入れ方とリンクが変わる
+urls = dict(url.split(", ", 1) for url in metadata("vgbook").get_all("Project-URL", []))
+html_baseurl = urls.get("Documentation", "")
+notebook_repository = urls.get("Repository", "")
 
 # ---- API ------------------------------------------------------------------
 autodoc_member_order = "bysource"

