@@ -16,7 +16,8 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 PROJECT = ("pyproject.toml", "README.md", "LICENSE")  # 本と一緒に配るホイールの材料
-MACHINERY = ("conf.py", "licenses.toml", "_ext", "_static", "_templates", "locale", "_ipython")
+FILES = ("conf.py", "licenses.toml", "robots.txt")
+MACHINERY = (*FILES, "_ext", "_static", "_templates", "locale", "_ipython")
 HEAD = (
     "---\ndescription: 試し。\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n# 試し\n\n"
 )
