@@ -34,7 +34,7 @@ CORE = (
     *("network", "optimizers", "training", "gradcheck", "quadrature", "moments", "meanfield"),
 )
 TARGET = 0.9
-TIMEOUT = 300  # 秒。止まらなくなった変異は、気づかれたと数える
+TIMEOUT = 900  # 秒。止まらなくなった変異は、気づかれたと数える
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def report(outcomes: list[Outcome]) -> float:
         counts = [verdicts.count(v) for v in ("killed", "survived", "equivalent")]
         print(f"{module:14}  {len(verdicts):4}" + "".join(f"  {count:8}" for count in counts))
     for o in outcomes:
-        if o.verdict != "killed":
+        if o.verdict != "killed" or o.why:
             print(f"{o.verdict}: vgbook/{o.module}.py:{o.line}: {o.before} → {o.after} {o.why}")
     changed = [o for o in outcomes if o.verdict != "equivalent"]
     return sum(o.verdict == "killed" for o in changed) / len(changed)
