@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from test_browser_pages import violations
+from browsing import violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Route
@@ -246,7 +246,7 @@ def test_answered_questions_can_be_read_by_everyone(
 ):
     page = opened(name, width, scheme, site)  # axe は、file:// の頁の CSS を読めない
     answer_all(page)
-    assert violations(page, scheme) == []
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [360, 1280])
