@@ -48,7 +48,7 @@ def policy(html: str) -> str:
         " ".join([f"style-src-elem {own}", *sorted(styles)]),
         "style-src-attr 'unsafe-inline'",
         f"img-src {own} data:",
-        f"font-src {own}",
+        f"font-src {own} data:",  # 数式の字は、数式の CSS の中にある
         f"form-action {own}",
         "base-uri 'none'",
     ])  # fmt: skip
