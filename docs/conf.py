@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import timedelta, timezone
 from importlib.metadata import metadata
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -21,6 +22,14 @@ exclude_patterns = ["_*/**", "**/README.md", "Thumbs.db", ".DS_Store"]
 templates_path = ["_templates"]
 locale_dirs = [str(HERE / "locale")]  # 相対にすると読まれない
 nitpicky = True
+# 日付はコミットだけで決まる。履歴のない所や浅い写しで組むと、日付のない本になる
+html_last_updated_fmt = "%Y-%m-%d"
+git_last_updated_timezone = timezone(timedelta(hours=9))
+git_untracked_show_sourcelink = True
+suppress_warnings = ["git.subprocess_error", "git.command_not_found", "git.too_shallow"]
+# 誤りの報告先。pyproject.toml の [project.urls] に Issues を書くと、頁の末尾から下書きが開く
+project_urls = metadata("vgbook").get_all("Project-URL") or []
+issues_url = dict(url.split(", ", 1) for url in project_urls).get("Issues")
 nitpick_ignore_regex = [  # ほかの本の言葉。インターネットなしで組めるように、リンクしない
     ("py:.*", r"(numpy|np|ArrayLike|NDArray|Array|collections|concurrent|os|optional)\b.*"),
     ("py:data", r"[a-z_]+"),
@@ -31,6 +40,7 @@ extensions = [
     "sphinx_design",
     "sphinx_copybutton",
     "sphinxcontrib.bibtex",
+    "sphinx_last_updated_by_git",  # 頁ごとの最終更新日
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
     "sphinx.ext.napoleon",
@@ -46,7 +56,11 @@ extensions = [
     "vg_licenses",  # 入っている作品の一覧
     "vg_quiz",  # 答えると説明が返る問題
     "vg_quiz_scores",  # その成績の一覧
+    "vg_reading",  # 章の位置、誤りの報告
+    "vg_svg",  # 図を軽くする (vg_html が寸法を読む前に)
     "vg_html",  # 出力する HTML の手直し
+    "vg_cards",  # 用語・式・図への参照に重ねる札
+    "vg_weight",  # 使う字と CSS だけを残す
     "vg_csp",  # 本のファイルのほかは、読み込みも実行もさせない
     "vg_notebook",  # よそで動くノートブックを頁の隣に置く
 ]

@@ -79,3 +79,42 @@ addEventListener("afterprint", () => {
     delete box.dataset.closed;
   }
 });
+
+// 「読み終えた」の印。この端末にだけ残す。記憶を使えない設定なら、印の欄を出さない。
+function openStore() {
+  try {
+    return localStorage;
+  } catch (error) {
+    if (error instanceof DOMException) return null; // 読者が記憶を許していない
+    throw error;
+  }
+}
+
+function markFinished(store) {
+  const key = "vgbook-finished", root = new URL(document.documentElement.dataset.content_root, location.href);
+  const read = () => new Set(JSON.parse(store.getItem(key) ?? "[]"));
+  const box = document.querySelector(".finished input"), links = document.querySelectorAll(".sidebar-tree a.reference");
+  function show() {
+    const finished = read();
+    for (const link of links) {
+      const page = link.closest(".current-page") ? box?.dataset.page : link.href.replace(root.href, "").replace(/\.html$/, "");
+      link.classList.toggle("finished", finished.has(page));
+    }
+    if (!box) return;
+    box.checked = finished.has(box.dataset.page);
+    const total = document.querySelector("article progress").max;
+    box.parentElement.querySelector(".finished-count").textContent = `(${finished.size} / ${total} 章)`;
+    box.parentElement.hidden = false;
+  }
+  box?.addEventListener("change", () => {
+    const finished = read();
+    if (box.checked) finished.add(box.dataset.page);
+    else finished.delete(box.dataset.page);
+    store.setItem(key, JSON.stringify([...finished]));
+    show();
+  });
+  addEventListener("storage", show); // ほかの窓で付けた印
+  show();
+}
+const store = openStore();
+if (store) markFinished(store);
