@@ -19,7 +19,8 @@ OWN = {"searchdata.js"}  # 本文から作るもの。ほかの自作は docs/_s
 
 
 def shipped(book: Path) -> list[str]:
-    return sorted(str(p.relative_to(book)) for p in book.rglob("*") if p.suffix in LOADED)
+    files = (p.relative_to(book) for p in book.rglob("*") if p.suffix in LOADED)
+    return sorted(str(p) for p in files if ".doctrees" not in p.parts)  # 配らない手元の控え
 
 
 def is_ours(name: str) -> bool:
