@@ -133,7 +133,7 @@ def pages(book: Path) -> dict[str, str]:
 
 
 def test_chapters_tell_where_they_are(pages: dict[str, str]):
-    place = re.compile(r'<p class="progress">第 (\d+) 章 / 全 (\d+) 章')
+    place = re.compile(r'<div class="progress">第 (\d+) 章 / 全 (\d+) 章')
     told = {name: m.groups() for name, text in pages.items() if (m := place.search(text))}
     assert sorted(int(n) for n, _ in told.values()) == list(range(1, CHAPTERS + 1))
     assert {total for _, total in told.values()} == {str(CHAPTERS)}
