@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -30,6 +31,13 @@ def unavailable(reason: str) -> NoReturn:
     if CI:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def no_floating_point_warnings() -> Iterator[None]:
+    """桁あふれ、0 での割り算、NaN を、計算の途中でも許さない。"""
+    with np.errstate(all="raise", under="ignore"):
+        yield
 
 
 @pytest.fixture(scope="session")

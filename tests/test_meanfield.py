@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import special
+from closed_forms import erf
 
 from vgbook.activations import (
     Activation,
@@ -26,18 +26,7 @@ from vgbook.meanfield import (
     length_map,
 )
 
-
-def _d_erf(z):
-    return 2 / np.sqrt(np.pi) * np.exp(-z * z)
-
-
-erf = Activation("erf", special.erf, _d_erf)
-
-
-@pytest.fixture(autouse=True)
-def no_floating_point_warnings():
-    with np.errstate(all="raise", under="ignore"):
-        yield
+pytestmark = pytest.mark.usefixtures("no_floating_point_warnings")
 
 
 @pytest.mark.parametrize("activation", [tanh, sigmoid, relu, gelu, silu, elu(), softplus], ids=repr)

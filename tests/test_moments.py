@@ -3,10 +3,9 @@
 import mpmath as mp
 import numpy as np
 import pytest
-from scipy import special
+from closed_forms import erf
 
 from vgbook.activations import (
-    Activation,
     elu,
     gelu,
     identity,
@@ -22,12 +21,8 @@ from vgbook.activations import (
 )
 from vgbook.moments import bn_explosion, gain, ln_factor, mean_square, moments
 
+pytestmark = pytest.mark.usefixtures("no_floating_point_warnings")
 
-def _d_erf(z):
-    return 2 / np.sqrt(np.pi) * np.exp(-z * z)
-
-
-erf = Activation("erf", special.erf, _d_erf)
 SELU_ALPHA, SELU_SCALE = mp.mpf("1.6732632423543772848"), mp.mpf("1.0507009873554804934")
 REFERENCE = {
     sigmoid: lambda z: 1 / (1 + mp.exp(-z)),
@@ -40,12 +35,6 @@ REFERENCE = {
     silu: lambda z: z / (1 + mp.exp(-z)),
     mish: lambda z: z * mp.tanh(mp.log1p(mp.exp(z))),
 }
-
-
-@pytest.fixture(autouse=True)
-def no_floating_point_warnings():
-    with np.errstate(all="raise", under="ignore"):
-        yield
 
 
 def exact_mean(f, q):

@@ -3,24 +3,14 @@
 import mpmath as mp
 import numpy as np
 import pytest
-from scipy import special
+from closed_forms import erf
 
-from vgbook.activations import Activation, relu
+from vgbook.activations import relu
 from vgbook.quadrature import gaussian_mean, pair_mean
 
+pytestmark = pytest.mark.usefixtures("no_floating_point_warnings")
 
-def _d_erf(z):
-    return 2 / np.sqrt(np.pi) * np.exp(-z * z)
-
-
-erf = Activation("erf", special.erf, _d_erf)
 C = np.array([-1, -0.9, -0.3, 0.0, 0.2, 0.7, 0.99, 1 - 1e-6, 1])
-
-
-@pytest.fixture(autouse=True)
-def no_floating_point_warnings():
-    with np.errstate(all="raise", under="ignore"):
-        yield
 
 
 def test_quadrature_splits_at_kinks_away_from_zero():
