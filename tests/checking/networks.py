@@ -1,6 +1,8 @@
 """60 桁で計算する、小さなネットワーク。微分はすべて数値微分で求める。"""
 
 from collections.abc import Callable
+from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import mpmath
@@ -77,3 +79,19 @@ def network(
             l: gradient(lambda v, l=l: onward(h[l - 1] @ W[l] + v, l), b[l]) for l in layers
         },
     }
+
+
+def dead_share(rng: np.random.Generator, *inputs: int) -> Fraction:
+    """ReLU の幅 2、3 層のネットワークが、どの入力 (1 個の数) にも 0 を出す割合。
+
+    重みは ±m で、m はすべて違う。符号の 2¹⁰ 通りをすべて数える。
+    """
+    sizes = [Fraction(int(m), 7) for m in rng.permutation(np.arange(5, 95, 9))]
+    dead = 0
+    for signs in product((-1, 1), repeat=10):
+        flat = np.array([s * m for s, m in zip(signs, sizes, strict=True)])
+        h = np.array([[Fraction(x)] for x in inputs])
+        for W in (flat[:2].reshape(1, 2), flat[2:6].reshape(2, 2), flat[6:].reshape(2, 2)):
+            h = np.maximum(h @ W, Fraction(0))
+        dead += not h.any()
+    return Fraction(dead, 2**10)

@@ -1,15 +1,11 @@
 """ReLU とその仲間の章の検算。"""
 
-import itertools
-from fractions import Fraction
-
 import mpmath
-import numpy as np
 import sympy
 from checking import check
 from checking.draws import chances, precise
 from checking.gauss import SYMBOLIC_MEANS, Z
-from checking.networks import network, relu
+from checking.networks import dead_share, network, relu
 
 import vgbook as vg
 
@@ -46,21 +42,12 @@ def euler(rng):
 
 @check("eq-relu-dead", "全数")
 def dead(rng):
-    """幅 2、3 層。重みは ±m で、m はすべて違う。符号の 2¹⁰ 通りで、出力が 0 になる数を数える。"""
-    sizes = [Fraction(int(m), 7) for m in rng.permutation(np.arange(5, 95, 9))]
-    shapes, dead = [(1, 2), (2, 2), (2, 2)], 0
-    for signs in itertools.product((-1, 1), repeat=10):
-        flat = [s * m for s, m in zip(signs, sizes, strict=True)]
-        h, at = np.array([Fraction(1)]), 0
-        for a, b in shapes:
-            z = h @ np.array(flat[at : at + a * b]).reshape(a, b)
-            h, at = np.array([max(v, Fraction(0)) for v in z]), at + a * b
-        dead += not h.any()
+    """幅 2、3 層。重みの符号の 2¹⁰ 通りで、出力が 0 になる数を数える。"""
     return {
         "P": lambda event: event,
         "N": 2,
         "L": 3,
-        r"\text{出力がすべて 0}": Fraction(dead, 2**10),
+        r"\text{出力がすべて 0}": dead_share(rng, 1),
     }
 
 
