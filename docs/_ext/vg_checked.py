@@ -12,7 +12,6 @@ from collections import Counter
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
@@ -20,6 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.builders import Builder
 from sphinx.util.docutils import SphinxDirective
 from vg_registry import KINDS, Checked, checks_of, excused, folder, registry
+from vg_tables import table
 
 
 # ---- 印 ------------------------------------------------------------------
@@ -147,20 +147,6 @@ class ExcusedDirective(SphinxDirective):
         found = excused(folder(self.env.app.confdir))  # 依存は CoverageDirective が記す
         rows = [[equation(label, self.env.docname), why] for label, why in found.items()]
         return [table(["式", "理由"], rows)]
-
-
-def table(head: list[str], rows: list[list[Any]]) -> nodes.Node:
-    def row(cells: list[Any]) -> nodes.row:
-        made = nodes.row()
-        for cell in cells:
-            inside = cell if isinstance(cell, nodes.Node) else nodes.Text(cell)
-            made += nodes.entry("", nodes.paragraph("", "", inside))
-        return made
-
-    group = nodes.tgroup(cols=len(head))
-    group += [nodes.colspec(colwidth=1) for _ in head]
-    group += [nodes.thead("", row(head)), nodes.tbody("", *map(row, rows))]
-    return nodes.table("", group)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

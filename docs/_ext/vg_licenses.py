@@ -16,6 +16,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from vg_tables import Cell, table
 
 DOCS = Path(__file__).parents[1]
 TABLE = DOCS / "licenses.toml"
@@ -83,27 +84,18 @@ def works() -> list[Work]:
     return found
 
 
-def cell(*content: nodes.Node) -> nodes.entry:
-    return nodes.entry("", nodes.paragraph("", "", *content))
-
-
 class ShippedWorks(SphinxDirective):
     """一覧の表。"""
 
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(TABLE))
-        group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in COLUMNS), cols=len(COLUMNS))
-        group += nodes.thead("", nodes.row("", *(cell(nodes.Text(name)) for name in COLUMNS)))
-        group += nodes.tbody("", *map(self.row, works()))
-        return [nodes.table("", group)]
+        return [table(COLUMNS, map(self.row, works()))]
 
-    def row(self, work: Work) -> nodes.row:
+    def row(self, work: Work) -> list[Cell]:
         link = nodes.reference("", work.license, refuri=work.path)
         in_site = addnodes.only("", link, expr="builder_html")
         elsewhere = addnodes.only("", nodes.Text(work.license), expr="not builder_html")
-        texts = (nodes.Text(text) for text in (work.name, work.version, work.what))
-        name, version, what = map(cell, texts)
-        return nodes.row("", name, version, cell(in_site, elsewhere), what)
+        return [work.name, work.version, (in_site, elsewhere), work.what]
 
 
 def write_texts(app: Sphinx, error: Exception | None) -> None:
