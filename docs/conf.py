@@ -11,6 +11,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE / "_ext"), str(ROOT)]
 
+# pyproject.toml の [project.urls]。名前 → URL
+URLS = dict(url.split(", ", 1) for url in metadata("vgbook").get_all("Project-URL", []))
+
 # ---- 本 -------------------------------------------------------------------
 project = "勾配消失問題 — 導いて、動かして、確かめる"
 author = "vgbook の著者"
@@ -28,8 +31,7 @@ git_last_updated_timezone = timezone(timedelta(hours=9))
 git_untracked_show_sourcelink = True
 suppress_warnings = ["git.subprocess_error", "git.command_not_found", "git.too_shallow"]
 # 誤りの報告先。pyproject.toml の [project.urls] に Issues を書くと、頁の末尾から下書きが開く
-project_urls = metadata("vgbook").get_all("Project-URL") or []
-issues_url = dict(url.split(", ", 1) for url in project_urls).get("Issues")
+issues_url = URLS.get("Issues")
 nitpick_ignore_regex = [  # ほかの本の言葉。インターネットなしで組めるように、リンクしない
     ("py:.*", r"(numpy|np|ArrayLike|NDArray|Array|collections|concurrent|os|optional)\b.*"),
     ("py:data", r"[a-z_]+"),
@@ -129,9 +131,8 @@ os.environ |= {
 
 # ---- 配るもの ------------------------------------------------------------
 # pyproject.toml の [project.urls] に書くと、ノートブックの入れ方とリンクが変わる
-urls = dict(url.split(", ", 1) for url in metadata("vgbook").get_all("Project-URL", []))
-html_baseurl = urls.get("Documentation", "")
-notebook_repository = urls.get("Repository", "")
+html_baseurl = URLS.get("Documentation", "")
+notebook_repository = URLS.get("Repository", "")
 
 # ---- API ------------------------------------------------------------------
 autodoc_member_order = "bysource"
