@@ -26,7 +26,7 @@ READ_TO_THE_END = """async () => {
 
 
 def violations(page: "Page") -> list[str]:
-    """いまの見え方で axe が見つけた誤り。画面から遠い節は組まれないので、先に終わりまで読む。"""
+    """いまの見え方で axe が見つけた誤り。"""
     from axe_playwright_python.base import AXE_SCRIPT
 
     page.evaluate(READ_TO_THE_END)

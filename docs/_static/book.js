@@ -1,7 +1,6 @@
 // 読むのに JavaScript は要らない。ここにあるのは、あると楽になるものだけ。
 
 // 横にあふれた箱 (コード・数式・表) だけを、キーボードで動かせるようにする。
-// 画面から遠い節は、近づくまで組まれない (book.css)。測ると組むことになるので、組まれた箱だけを測る。
 function focusOverflowing(boxes) {
   const names = { PRE: "コード", DIV: "数式または表" };
   const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1); // 測り終えてから書く
