@@ -100,18 +100,21 @@ def slim(svg: str) -> str:
     return re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><").strip()
 
 
-def slim_images(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """セルが描いた図を、頁に置く前に 1 度だけ軽くする。"""
+def slim_images(app: Sphinx, doctree: nodes.document) -> None:
+    """セルが描いた図を、頁を読んだときに 1 度だけ軽くする。
+
+    書くときに直すと、頁を読んだ後に図が変わったことになり、次の組みが同じ頁をまた読む。
+    """
     for node in doctree.findall(nodes.image):
         path = Path(app.srcdir, node["uri"])
         if path.suffix == ".svg" and path.is_file() and "jupyter_execute" in path.parts:
             svg = path.read_text(encoding="utf-8")
             if svg.startswith("<?xml"):  # 軽くしたものは <svg で始まる
-                draft = path.with_suffix(f".{docname.replace('/', '-')}")
+                draft = path.with_suffix(f".{app.env.docname.replace('/', '-')}")
                 draft.write_text(slim(svg), encoding="utf-8")
                 draft.replace(path)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("doctree-resolved", slim_images)
+    app.connect("doctree-read", slim_images, priority=900)  # 図の場所が決まってから
     return {"parallel_read_safe": True, "parallel_write_safe": True}
