@@ -1,4 +1,4 @@
-r"""本の 3 つの動かせる図: 深さと初期値、出力の分布、相図。
+r"""本の動かせる図のうち、深さと初期値、出力の分布の 2 つ (相図は `vgbook.phase`)。
 
 測定は種を変えた中央値と範囲で、理論は層ごとの :math:`\chi_l = \sigma_w^2 E[\varphi'(z_l)^2]` の積で
 示します。δ の二乗平均は、層 l をさかのぼるたびに :math:`\chi_l` 倍になります。
@@ -6,25 +6,22 @@ r"""本の 3 つの動かせる図: 深さと初期値、出力の分布、相�
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook import meanfield
-from vgbook._checks import check_count, check_numbers, check_positive
-from vgbook.activations import Activation, tanh
+from vgbook._checks import check_count, check_positive
+from vgbook.activations import Activation
 from vgbook.diagnosis import Thresholds
-from vgbook.ensemble import over_seeds
-from vgbook.flow import activation_distribution, gradient_flow, per_layer, rms
-from vgbook.initializers import normal, xavier
-from vgbook.interactive import Control, Interactive, Panel, bars, line, measured, theory
-from vgbook.network import mlp, signals
+from vgbook.flow import activation_distribution, gradient_flow
+from vgbook.initializers import normal
+from vgbook.interactive import Control, Interactive, Panel, bars, measured, theory
 
 Array = np.ndarray[Any, Any]
 
 LAYER = "層 (1 が入力側)"
-PAIR = (300, 210)  # 広い画面では 2 枚、電話では 1 枚ずつ並ぶ
 TRIPLE = (210, 210)  # 広い画面では 3 枚、電話では 1 枚ずつ並ぶ
 SMALL = (130, 160)  # 広い画面では 5 枚、電話では 2 枚ずつ並ぶ
 
@@ -87,7 +84,7 @@ def depth_and_scale(
 
     Examples
     --------
-    >>> from vgbook.activations import relu
+    >>> from vgbook.activations import relu, tanh
     >>> stds, rng = {"0.1": 0.1, "He": 0.02**0.5}, np.random.default_rng(0)
     >>> touch = depth_and_scale({"tanh": tanh, "ReLU": relu}, stds, rng=rng, depths=[5, 10])
     >>> [text.split("。")[0] for text in touch.readout[1, 1]]
@@ -108,13 +105,13 @@ def depth_and_scale(
 
     def readout(i: int, j: int, k: int) -> str:
         depth, at = depths[j], (i, j, k)
-        ratio = _between(delta, at, 0, depth - 1)
+        ratio = median_ratio(delta, at, 0, depth - 1)
         step, predicted = (r ** (1 / (depth - 1)) for r in (ratio, expected[at][0]))
         return (
             f"判定：{verdict(ratio)}。第 1 層の δ は第 {depth} 層の {times(ratio)} "
             f"(1 層ごとに、測定 {times(step)}、理論 {times(predicted)})、"
-            f"dW は {times(_between(dW, at, 0, depth - 1))}です。"
-            f"h は第 1 層から第 {depth} 層までに {times(_between(h, at, depth - 1, 0))}です。"
+            f"dW は {times(median_ratio(dW, at, 0, depth - 1))}です。"
+            f"h は第 1 層から第 {depth} 層までに {times(median_ratio(h, at, depth - 1, 0))}です。"
         )
 
     x, ticks = np.arange(1, max(depths) + 1), (1, *depths)
@@ -130,7 +127,9 @@ def depth_and_scale(
         panel("重みの勾配 dW", series=[measured("dW", dW, 2)]),
     ]
     title = "深さ・初期値・活性化関数と、信号の大きさ"
-    return Interactive("touch-depth", title, controls, panels, _every(readout, expected.shape[:-1]))
+    return Interactive(
+        "touch-depth", title, controls, panels, sentences(readout, expected.shape[:-1])
+    )
 
 
 def distributions(
@@ -173,7 +172,7 @@ def distributions(
 
     Examples
     --------
-    >>> from vgbook.activations import relu, sigmoid
+    >>> from vgbook.activations import sigmoid, tanh
     >>> rng = np.random.default_rng(0)
     >>> touch = distributions({"シグモイド": sigmoid, "tanh": tanh}, [0.01, 0.1, 1.0], rng=rng)
     >>> [panel.title for panel in touch.panels]
@@ -191,7 +190,7 @@ def distributions(
     expected = np.stack([delta_theory(f, std * width**0.5, depth) for f in activations.values()])
 
     def readout(i: int, k: int) -> str:
-        last, ratio = share[i, -1, k], _between(delta, (i, k), 0, depth - 1)
+        last, ratio = share[i, -1, k], median_ratio(delta, (i, k), 0, depth - 1)
         return (
             f"判定：{verdict(ratio)}。第 1 層の δ は第 {depth} 層の {times(ratio)} "
             f"(理論は {times(expected[i, k, 0])}) です。"
@@ -206,18 +205,15 @@ def distributions(
         Control("活性化関数", list(activations), slider=False),
         Control(f"重みの標準偏差 (幅 {width})", [f"{s:.2g}" for s in std], start),
     ]
-    states, ticks, x = (
-        expected.shape[:-1],
-        (limits[0], sum(limits) / 2, limits[1]),
-        range(1, depth + 1),
-    )
+    states, x = expected.shape[:-1], range(1, depth + 1)
+    ticks = (limits[0], sum(limits) / 2, limits[1])
     panel = partial(Panel, x=edges, xlabel="出力 h", ylabel="割合", ylimits=(0.0, 1.0), size=SMALL)
     panels = [
         panel(
             f"第 {l + 1} 層",
             series=[bars("出力", share[:, l])],
             xticks=ticks,
-            notes=_every(partial(outside, l), states),
+            notes=sentences(partial(outside, l), states),
         )
         for l in range(depth)
     ]
@@ -225,135 +221,7 @@ def distributions(
     name = f"δ ÷ 第 {depth} 層の δ"
     panels.append(Panel(name, x, series, LAYER, "RMS", ylog=True, xticks=x, size=SMALL))
     title = "標準偏差と、出力の分布・勾配"
-    return Interactive("touch-distributions", title, controls, panels, _every(readout, states))
-
-
-def phase_diagram(
-    sigma_w2: ArrayLike,
-    sigma_b2: ArrayLike,
-    *,
-    rng: np.random.Generator,
-    start: tuple[int, int] = (0, 0),
-    depth: int = 20,
-    width: int = 100,
-    seeds: int = 5,
-) -> Interactive:
-    """tanh の (σ_w², σ_b²) を選び、相図での位置、q と相関と δ の移り方を見る図。
-
-    Parameters
-    ----------
-    sigma_w2, sigma_b2 : array_like, shape (W,), (B,)
-        選べる、重みとバイアスの分散。
-    rng : numpy.random.Generator
-        乱数生成器。
-    start : tuple of int
-        はじめに選ぶ番号。
-    depth, width, seeds : int
-        層の数、各層の幅、繰り返しの数。
-
-    Returns
-    -------
-    Interactive
-
-    Raises
-    ------
-    ValueError
-        分散が 0 以上でないとき。層の数などが正の整数でないとき。
-
-    Examples
-    --------
-    >>> touch = phase_diagram([0.5, 3.0], [0.0, 0.1], rng=np.random.default_rng(0))
-    >>> [text.split("。")[0] for text in touch.readout[:, 1]]
-    ['χ₁ = 0.393 で、秩序です', 'χ₁ = 1.18 で、カオスです']
-    """
-    sw2 = np.asarray(check_numbers("sigma_w2", sigma_w2, least=0), float)
-    sb2 = np.asarray(check_numbers("sigma_b2", sigma_b2, least=0), float)
-    sw, sb = np.broadcast_arrays(np.sqrt(sw2)[:, None], np.sqrt(sb2))
-    walk = over_seeds(partial(_walk, sw, sb, depth, width), rng=rng, seeds=seeds)
-    q, c = _walk_theory(sw, sb, depth)
-    delta = walk.delta / walk.delta[..., -1:]
-    expected = delta_theory(tanh, sw, depth, sb)
-    chi, limit = meanfield.chi(tanh, sw, sb), meanfield.fixed_point(tanh, sw, sb)
-    same = meanfield.fixed_correlation(tanh, sw, sb)
-
-    def readout(i: int, j: int) -> str:
-        at = (i, j)
-        agree = f"2 つの入力の相関は {same[at]:.2f}" if limit[at] > 0 else "信号は 0"
-        rate = abs(np.log(chi[at]))
-        reach = f"{1 / rate:.1f} 層" if rate > 1e-3 else "1000 層以上"
-        return (
-            f"χ₁ = {chi[at]:.3g} で、{phase(chi[at])}。q は {limit[at]:.2g} に、{agree} に"
-            f"近づきます。勾配の深さの尺度 ξ は {reach}です。第 1 層の δ は第 {depth} 層の "
-            f"{times(_between(delta, at, 0, depth - 1))} (理論は {times(expected[at][0])}) です。"
-        )
-
-    edge = np.linspace(0.0, sb2.max() ** 0.5, 21) ** 2
-    critical = theory(edge, "臨界線", x=meanfield.critical_sigma_w(tanh, np.sqrt(edge)) ** 2)
-    here = line("選んだ点", (sb**2)[..., None], 3, x=(sw**2)[..., None])
-    x = np.arange(1, depth + 1)
-    panel = partial(Panel, x=x, xlabel=LAYER, xticks=(1, 5, 10, 15, 20), size=PAIR)
-    panels = [
-        Panel("相図", edge, [critical, here], "重みの分散 σ_w²", "バイアスの分散 σ_b²", size=PAIR),
-        panel("信号の大きさ", series=[measured("q", walk.q), theory(q)], ylabel="q", ylog=True),
-        panel("2 つの入力の相関", series=[measured("c", walk.c, 2), theory(c)], ylabel="相関"),
-        panel(
-            "勾配 δ",
-            series=[measured("δ", delta, 1), theory(expected)],
-            ylabel=f"RMS (第 {depth} 層を 1 とする)",
-            ylog=True,
-        ),
-    ]
-    controls = [
-        Control("重みの分散 σ_w²", [f"{v:.3g}" for v in sw2], start[0]),
-        Control("バイアスの分散 σ_b²", [f"{v:.3g}" for v in sb2], start[1]),
-    ]
-    title = "相図の 1 点と、層を進む信号・さかのぼる勾配"
-    return Interactive("touch-phase", title, controls, panels, _every(readout, sw.shape))
-
-
-class Walk(NamedTuple):
-    """層ごとの、プレ活性の二乗平均 q、2 つの入力の相関 c、δ の RMS。"""
-
-    q: Array
-    c: Array
-    delta: Array
-
-
-def _walk(sw: Array, sb: Array, depth: int, width: int, rng: np.random.Generator) -> Walk:
-    """互いに直交する入力を、tanh のネットワークに流す。"""
-    network = mlp([width] * (depth + 1), tanh, xavier(gain=sw), rng=rng)
-    for affine in network.affines:
-        affine.params["b"] += sb[..., None, None] * rng.standard_normal((1, width))
-    inputs = 10
-    x = np.linalg.qr(rng.standard_normal((width, inputs)))[0].T * np.sqrt(width)
-    s = signals(network, x, rng.standard_normal((inputs, width)))
-    gram = per_layer(lambda z: z @ z.swapaxes(-1, -2) / width, s.z)
-    q = np.trace(gram, axis1=-3, axis2=-2) / inputs
-    pairs = inputs * (inputs - 1)
-    return Walk(q, (gram.sum(axis=(-3, -2)) - inputs * q) / pairs / q, per_layer(rms, s.delta))
-
-
-def _walk_theory(sw: Array, sb: Array, depth: int) -> tuple[Array, Array]:
-    """互いに直交する入力の、層ごとの q と c の予測。形は (..., depth)。"""
-    q = [sw**2 + sb**2]
-    c = [sb**2 / q[0]]
-    for _ in range(depth - 1):
-        c.append(meanfield.correlation_map(tanh, np.minimum(c[-1], 1.0), sw, sb, q=q[-1]))
-        q.append(meanfield.length_map(tanh, q[-1], sw, sb))
-    return np.stack(q, axis=-1), np.stack(c, axis=-1)
-
-
-def phase(chi: float) -> str:
-    """χ₁ の値が決める相と、勾配の行方。
-
-    Examples
-    --------
-    >>> phase(0.9), phase(1.0), phase(1.1)
-    ('秩序です。勾配は消えます', '臨界です。勾配は保たれます', 'カオスです。勾配は爆発します')
-    """
-    if abs(chi - 1) < 0.01:
-        return "臨界です。勾配は保たれます"
-    return "秩序です。勾配は消えます" if chi < 1 else "カオスです。勾配は爆発します"
+    return Interactive("touch-distributions", title, controls, panels, sentences(readout, states))
 
 
 def _table(rows: Sequence[Sequence[Array]]) -> Array:
@@ -394,15 +262,29 @@ def times(ratio: float) -> str:
     return f"{mantissa}×10{power} 倍"
 
 
-def _between(samples: Array, at: tuple[int, ...], start: int, end: int) -> float:
-    """層 ``start`` ÷ 層 ``end`` の、種にわたる中央値。"""
+def median_ratio(samples: Array, at: tuple[int, ...], start: int, end: int) -> float:
+    """つまみの位置 ``at`` での、層 ``start`` ÷ 層 ``end`` の、種にわたる中央値。
+
+    ``samples`` の形は (seeds, つまみ 1, つまみ 2, ..., 層) です。
+
+    Examples
+    --------
+    >>> median_ratio(np.array([[[1.0, 4.0]], [[2.0, 4.0]], [[3.0, 4.0]]]), (0,), 0, 1)
+    0.5
+    """
     index: tuple[Any, ...] = (slice(None), *at)
     one = samples[index]
     return float(np.median(one[:, start] / one[:, end]))
 
 
-def _every(sentence: Callable[..., str], states: tuple[int, ...]) -> Array:
-    """つまみの組み合わせごとの文。"""
+def sentences(sentence: Callable[..., str], states: tuple[int, ...]) -> Array:
+    """つまみの組み合わせごとの文。形は ``states``。
+
+    Examples
+    --------
+    >>> sentences(lambda i, j: f"{i} と {j}", (1, 2)).tolist()
+    [['0 と 0', '0 と 1']]
+    """
     return np.array([sentence(*state) for state in np.ndindex(states)]).reshape(states)
 
 
