@@ -1,6 +1,6 @@
 """ブラウザーの試験が共に使う、頁の読み方と調べ方。"""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -15,8 +15,6 @@ AXE = {
     },
     "resultTypes": ["violations"],
 }
-# 明るさを切り替えて変わるのは色だけなので、2 度目はこれで足りる
-COLORS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 READ_TO_THE_END = """async () => {
     const frame = () => new Promise(requestAnimationFrame);
     for (let top = 0; top < document.body.scrollHeight; top += 500) {
@@ -27,11 +25,11 @@ READ_TO_THE_END = """async () => {
 }"""
 
 
-def violations(page: "Page", options: dict[str, Any] = AXE) -> list[str]:
+def violations(page: "Page") -> list[str]:
     """いまの見え方で axe が見つけた誤り。"""
     from axe_playwright_python.base import AXE_SCRIPT
 
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
-    found = page.evaluate("(options) => axe.run(options)", options)["violations"]
+    found = page.evaluate("(options) => axe.run(options)", AXE)["violations"]
     return [f"{v['id']}: {n['html'][:150]}" for v in found for n in v["nodes"][:3]]
