@@ -118,6 +118,19 @@ def pdf(session: nox.Session) -> None:
 
 
 @nox.session
+def prose(session: nox.Session) -> None:
+    """日本語の文を textlint で、英語のつづりを codespell で調べる。"""
+    sync(session, "prose")
+    written = ["docs", "vgbook", "tests", "benchmarks", "noxfile.py", "README.md"]
+    session.run("codespell", *written, "CONTRIBUTING.md", "CHANGELOG.md", ".github")
+    folder = BUILD / "prose"
+    session.run("python", "docs/_prose/plain.py", str(folder))
+    with session.chdir(folder):  # Node.js のパッケージも、組んだものの隣に置く
+        session.run_install("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+        session.run("npx", "textlint", "docs/**/*.md")
+
+
+@nox.session
 def serve(session: nox.Session) -> None:
     """本を組みながら読む。docs/ か vgbook/ を保存すると、ページが新しくなる。"""
     sync(session, "docs")
