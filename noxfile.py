@@ -186,8 +186,7 @@ def bench(session: nox.Session) -> None:
     sync_with_torch(session, "bench")
     # numpy に、この計算機でいちばん速い行列積を選ばせる
     session.env.update(OPENBLAS_CORETYPE=None, OPENBLAS_L2_SIZE=None)
-    session.run("python", "benchmarks/ensemble.py")
-    session.run("python", "benchmarks/sweep.py", *session.posargs)
+    session.run("python", "benchmarks/bench.py", *session.posargs)
 
 
 def measure_site(session: nox.Session, what: str, *groups: str) -> None:
