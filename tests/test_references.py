@@ -14,6 +14,7 @@ FIELD = re.compile(r"^\s*(\w+)\s*=\s*\{(.*)\},$", re.M)
 DOI = re.compile(r"10\.\d{4,9}/\S+")
 ARXIV = re.compile(r"(0[7-9]|1[0-4])(\d{2})\.\d{4}|(1[5-9]|2\d)(\d{2})\.\d{5}")  # 2015 年から 5 桁
 URL = re.compile(r"https://\S+")
+PAGE_RANGE = re.compile(r"(\d+)--(\d+)")
 
 
 def read(source: str) -> dict[str, dict[str, str]]:
@@ -49,6 +50,10 @@ def faults(key: str, entry: dict[str, str]) -> list[str]:
         found.append(f"URL {entry['url']}")
     if "isbn" in entry and not isbn_is_valid(entry["isbn"]):
         found.append(f"ISBN {entry['isbn']}")
+    if "pages" in entry:
+        pages = PAGE_RANGE.fullmatch(entry["pages"])
+        if not pages or int(pages[1]) >= int(pages[2]):
+            found.append(f"ページ {entry['pages']}")
     if "eprint" in entry:
         number = ARXIV.fullmatch(entry["eprint"])
         yy, month = (int(part) for part in number.groups() if part) if number else (0, 0)
@@ -89,6 +94,8 @@ def test_no_key_or_number_appears_twice():
         {"eprint": "1801.3744"},
         {"eprint": "1813.03744"},
         {"doi": "doi.org/10.1/x"},
+        {"pages": "582-591"},
+        {"pages": "591--582"},
         {"isbn": "978-4-87311-758-5"},
         {"url": "www.example.com"},
     ],
