@@ -104,7 +104,7 @@ class Initializer:
         Parameters
         ----------
         n_in, n_out : int
-            前の層と次の層のノード数 (1 以上)。
+            前の層と次の層のユニットの数 (1 以上)。
         rng : numpy.random.Generator
             乱数生成器。
 
@@ -231,7 +231,7 @@ def normal(std: ArrayLike, copies: Shape = ()) -> Initializer:
 
 
 def xavier(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
-    r"""Xavier の初期値 (前の層のノード数だけを見る簡略形)。
+    r"""Xavier の初期値 (前の層のユニットの数だけを見る簡略形)。
 
     .. math:: W_{ij} \sim \mathcal N\!\left(0,\ \frac{\mathrm{gain}^2}{n_\mathrm{in}}\right)
 

@@ -90,7 +90,8 @@ def bn_explosion(activation: Activation) -> Array:
     r"""バッチ正規化のネットワークで、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
 
     :math:`E[\varphi'(Z)^2] / \mathrm{Var}[\varphi(Z)]`。ReLU では :math:`\pi / (\pi - 1)` です。
-    重みの大きさに依らないので、初期値では消せません。出典: Yang ほか (2019)。
+    重みの大きさに依らないので、初期値では消せません。出典: Yang ほか (2019)、
+    定理 3.9 の、標本の数が多い極限。
 
     Examples
     --------

@@ -156,7 +156,7 @@ def mlp(
     Parameters
     ----------
     widths : sequence of int
-        入力・隠れ層・出力のノード数 (2 個以上の正の整数)。
+        入力・隠れ層・出力のユニットの数 (2 個以上の正の整数)。
     activation : Activation
         隠れ層の活性化関数。
     init : Initializer or sequence of Initializer

@@ -21,7 +21,7 @@ class Recurrent:
     .. math:: \delta_t = \left(\frac{\partial L}{\partial h_t} + \delta_{t+1} W_h^\top\right)
               \odot \varphi'(z_t)
 
-    出典: Pascanu et al. (2013), 式 2 と式 5。
+    出典: Pascanu et al. (2013), 式 2 (同値な形) と式 5。
 
     Parameters
     ----------
