@@ -1,8 +1,12 @@
 """診断: 病気のネットワークを見つけ、健康なネットワークを病気と呼ばない。"""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import vgbook
 from vgbook.activations import leaky_relu, relu, sigmoid, tanh
 from vgbook.datasets import digits
 from vgbook.diagnosis import Thresholds, diagnose, from_state_dict
@@ -112,6 +116,20 @@ def test_a_real_pytorch_model_can_be_diagnosed(bias):
     assert d.dW[1] == pytest.approx(model[2].weight.grad.square().mean().sqrt().item(), rel=1e-10)
     net.affines[0].params["W"][:] = 0
     assert model[0].weight.abs().max() > 0  # 写しなので、元のモデルは変わらない
+
+
+@pytest.mark.docs
+def test_the_pytorch_code_of_the_chapter_runs_and_measures_the_same_delta():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    page = Path(__file__).parents[1] / "docs" / "part6" / "diagnosis.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    names = {"vg": vgbook, "x": X, "labels": LABELS}
+    for block in blocks:
+        exec(block, names)
+    expected = diagnose(from_state_dict(names["state"], relu), X, LABELS).delta
+    measured = [names["delta"][name] for name in ("0", "2")]  # 逆伝播なので、出力側から届く
+    np.testing.assert_allclose(measured, expected, rtol=1e-4)
 
 
 def test_batch_norm_networks_can_be_diagnosed_and_are_left_alone():
