@@ -24,7 +24,7 @@ THREADS = with_torch.THREADS
 OURS, FLOOR = "vgbook (集団)", "行列積だけ"
 PLAIN, SPREAD = "NumPy (1 つずつ)", "NumPy (1 つずつ、スレッドに配る)"
 EAGER, VMAP = "PyTorch (1 つずつ)", "PyTorch (torch.func.vmap)"
-JAX, COMPILED = "JAX (jit + vmap)", "JAX (翻訳の時間も含む)"
+JAX, COMPILED = "JAX (jit + vmap)", "JAX (コンパイルの時間も含む)"
 
 
 class Contest(NamedTuple):

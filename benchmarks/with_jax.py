@@ -1,4 +1,4 @@
-"""JAX: 集団を vmap し、1 歩を jit で翻訳する。"""
+"""JAX: 集団を vmap し、1 歩を jit でコンパイルする。"""
 
 from functools import partial
 
@@ -63,5 +63,5 @@ def chi() -> np.ndarray:
 
 
 def forget() -> None:
-    """翻訳した結果を捨てる。次の 1 回には、翻訳の時間も入る。"""
+    """コンパイルした結果を捨てる。次の 1 回には、コンパイルの時間も入る。"""
     jax.clear_caches()

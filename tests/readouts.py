@@ -15,7 +15,7 @@ def first_and_last(series: Series, at: tuple[int, ...]) -> float:
 
 def ratio_in(text: str) -> float:
     """文に書かれた「第 1 層の δ は第 … 層の … 倍」。"""
-    found = re.search(r"第 1 層の δ は第 \d+ 層の ([\d.e+]+)(?:×10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))? 倍", text)
+    found = re.search(r"第 1 層の δ は第 \d+ 層の ([\d.e+]+)(?: × 10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))? 倍", text)
     assert found, text
     power = (found[2] or "⁰").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
     return float(found[1]) * 10.0 ** int(power)

@@ -139,7 +139,7 @@ def test_the_score_counts_the_first_try_and_survives_a_reload(opened: Open):
     answer(first, *right_of(first))
     answer(second, *right_of(second))
     answer(second, 1)  # 解けた後に試しても、成績は変わらない
-    expected = f"この頁の成績：{count} 問中 2 問 正解 (1 回目で 1 問)"
+    expected = f"このページの成績：{count} 問中 2 問 正解 (1 回目で 1 問)"
     assert total(page) == expected
     page.reload()
     assert total(page) == expected

@@ -144,10 +144,10 @@ def ci(folder: Path, failing: str | None) -> tuple[int, list[str], str]:
     return run.returncode, (folder / "sessions").read_text().split(), run.stdout
 
 
-@pytest.mark.parametrize("failing", [None, "lint", "docs", "browser", "tests"])
+@pytest.mark.parametrize("failing", [None, "lint", "prose", "docs", "browser", "tests"])
 def test_ci_runs_everything_and_fails_when_one_part_fails(tmp_path, failing):
     code, ran, output = ci(tmp_path, failing)
-    assert ran == ["lint", "docs", "browser", "tests"]
+    assert ran == ["lint", "prose", "docs", "browser", "tests"]
     assert (code == 0) == (failing is None)
     assert output.splitlines()[-2:] == [
         "===== 2 passed in 0.10s =====",

@@ -8,8 +8,8 @@ r"""勾配消失問題を、導いて、動かして、確かめるための Num
 
 activations, initializers, layers, normalization, residual, recurrent, losses, network,
 optimizers, training, gradcheck, quadrature, moments, meanfield, lsuv, datasets, ensemble,
-flow, experiments, diagnosis, plotting, interactive,
-explore, phase
+flow, experiments, diagnosis, plotting, numerals,
+interactive, explore, phase
 
 記号と形の対応は次のとおりです。``...`` はネットワークの集団 (アンサンブル) の軸で、
 1 つのネットワークなら空です。N はバッチの大きさ、n はユニットの数です。

@@ -47,12 +47,12 @@ def check_callable(name: str, value: object) -> None:
 
 
 def as_array(name: str, value: object) -> Array:
-    """``value`` を配列にする。長さの揃わないリストは断る。"""
+    """``value`` を配列にする。長さのそろわないリストは断る。"""
     try:
         return np.asarray(value)
     except ValueError:
         raise ValueError(
-            f"{name} には長さの揃った配列を渡してください。受け取った値: {value!r}"
+            f"{name} には長さのそろった配列を渡してください。受け取った値: {value!r}"
         ) from None
 
 

@@ -71,7 +71,7 @@ def _as_float(z: ArrayLike) -> Array:
         array = np.asarray(z)
     except ValueError as error:
         raise TypeError(
-            f"z には長さの揃った実数の配列を渡してください。受け取った値: {z!r}"
+            f"z には長さのそろった実数の配列を渡してください。受け取った値: {z!r}"
         ) from error
     if array.dtype.char in "efd":
         return array

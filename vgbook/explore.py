@@ -18,6 +18,7 @@ from vgbook.diagnosis import Thresholds
 from vgbook.flow import activation_distribution, gradient_flow
 from vgbook.initializers import normal
 from vgbook.interactive import Control, Interactive, Panel, bars, measured, theory
+from vgbook.numerals import power
 
 Array = np.ndarray[Any, Any]
 
@@ -253,13 +254,11 @@ def times(ratio: float) -> str:
     Examples
     --------
     >>> times(0.0435), times(1.2e-12)
-    ('0.0435 倍', '1.2×10⁻¹² 倍')
+    ('0.0435 倍', '1.2 × 10⁻¹² 倍')
     """
     if 1e-3 <= ratio < 1e3 or not ratio > 0:
         return f"{ratio:.3g} 倍"
-    mantissa, exponent = f"{ratio:.1e}".split("e")
-    power = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa}×10{power} 倍"
+    return f"{power(ratio, 1)} 倍"
 
 
 def median_ratio(samples: Array, at: tuple[int, ...], start: int, end: int) -> float:

@@ -374,7 +374,7 @@ def he(slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initial
 def orthogonal(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     r"""直交行列の初期値。
 
-    正方行列なら :math:`W^\top W = \mathrm{gain}^2 I` で、特異値がすべて ``gain`` に揃います。
+    正方行列なら :math:`W^\top W = \mathrm{gain}^2 I` で、特異値がすべて ``gain`` にそろいます。
     長方形なら短い側の方向だけが直交します。出典: Saxe et al. (2014), 3 節。
 
     Parameters

@@ -233,7 +233,7 @@ def _common_ensemble(shapes: Sequence[Shape]) -> Shape:
         return np.broadcast_shapes(*shapes)
     except ValueError:
         raise ValueError(
-            f"init の集団の軸は、どの層でも揃えてください。受け取った形: {shapes}"
+            f"init の集団の軸は、どの層でもそろえてください。受け取った形: {shapes}"
         ) from None
 
 
@@ -328,7 +328,7 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
 
 
 def _check_members(network: Network, x: Array, d_output: Array) -> None:
-    """x は集団の軸に揃い、d_output は出力の形を広げないこと。"""
+    """x は集団の軸にそろい、d_output は出力の形を広げないこと。"""
     try:
         members = np.broadcast_shapes(network.ensemble, x.shape[:-2])
         fits = np.broadcast_shapes(members, d_output.shape[:-2]) == members
@@ -336,7 +336,7 @@ def _check_members(network: Network, x: Array, d_output: Array) -> None:
         fits = False
     if not fits:
         raise ValueError(
-            f"x と d_output の先頭の軸は、ネットワークの集団の軸 {network.ensemble} に揃えて"
+            f"x と d_output の先頭の軸は、ネットワークの集団の軸 {network.ensemble} にそろえて"
             f"ください。受け取った形: {x.shape} と {d_output.shape}"
         )
 

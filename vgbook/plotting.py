@@ -34,6 +34,7 @@ SERIES = (
     ("#CC79A7", "D", ":"),
     ("#8A6D00", "v", (0, (5, 1, 1, 1))),
     ("#4B4B4B", "P", (0, (1, 1))),
+    ("#6A3D9A", "X", (0, (6, 2))),
 )
 """系列の (色, 印, 線種)。比べる線が何本あるときも、この順に使います。"""
 
@@ -346,7 +347,7 @@ def _signal(
     """辺の片側 ``side`` に寄せた矢印と、その値。"""
     style = {"arrowstyle": "->", "color": color, "lw": 1.8, "ls": dash, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", head + 0.05 * side, tail + 0.05 * side, arrowprops=style)
-    # 斜めの辺では、文字の端を矢印の側に揃える。中央で揃えると、長い数が矢印に重なる
+    # 斜めの辺では、文字の端を矢印の側にそろえる。中央でそろえると、長い数が矢印に重なる
     slanted = abs(side[0]) > 0.3
     place = (tail + head) / 2 + (0.16 if slanted else 0.2) * side
     anchor = ("left" if side[0] > 0 else "right") if slanted else "center"

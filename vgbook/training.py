@@ -257,14 +257,14 @@ def _check_optimizer(network: Network, optimizer: object) -> None:
 
 
 def check_rates(lr: ArrayLike, ensemble: tuple[int, ...]) -> None:
-    """学習率の形が集団の軸に揃うことを確かめる。"""
+    """学習率の形が集団の軸にそろうことを確かめる。"""
     try:
         fits = np.broadcast_shapes(np.shape(lr), ensemble) == ensemble
     except ValueError:
         fits = False
     if not fits:
         raise ValueError(
-            f"optimizer の lr の形は、集団の軸 {ensemble} に揃えてください。"
+            f"optimizer の lr の形は、集団の軸 {ensemble} にそろえてください。"
             f"受け取った形: {np.shape(lr)}"
         )
 

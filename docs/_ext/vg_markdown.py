@@ -76,7 +76,7 @@ class Writer:
     macros: dict[str, str]
     numbers: dict[str, str] = field(default_factory=dict)  # 題: 「図 3.2」
     equations: dict[str, str] = field(default_factory=dict)
-    page: str = ""  # この頁の URL。空なら、本の中へのリンクは字だけにする
+    page: str = ""  # このページの URL。空なら、本の中へのリンクは字だけにする
 
     # --- 文の中 ----------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class Writer:
             case nodes.block_quote():
                 yield quote("\n\n".join(self.all(node.children)))
             case nodes.Element() if node.get("title") and not node.children:  # 動く図
-                yield f"(動かせる図「{self.escape(node['title'])}」は、本の Web の頁にあります。)"
+                yield f"(動かせる図「{self.escape(node['title'])}」は Web のページにあります。)"
             case nodes.TextElement() if not isinstance(node, dropdown_title):
                 yield self.inline(node)
             case nodes.Element():

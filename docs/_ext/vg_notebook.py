@@ -1,6 +1,6 @@
-"""セルのある頁を、よそで動くノートブック (.ipynb) にして、頁の隣に置く。
+"""セルのあるページを、よそで動くノートブック (.ipynb) にして、ページの隣に置く。
 
-文は解決済みの木から、コードは原稿から取る。頁に見せないセルも、後のセルが使うので残す。
+文は解決済みの木から、コードは原稿から取る。ページに見せないセルも、後のセルが使うので残す。
 パッケージ索引には載せていないので、``vgbook`` のホイールを本と一緒に配り、最初のセルで入れる。
 本の公開先 (``html_baseurl``) が決まっていれば、そこから入れる。
 """
@@ -29,7 +29,7 @@ GLUE = '''def glue(name, value, display=False):
     print(f"{name} = {value}")'''
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 ABOUT = (
-    "このノートブックは『{book}』({version} 版) の 1 頁です。{page}"
+    "このノートブックは『{book}』({version} 版) の 1 ページです。{page}"
     "文の中の数値は、本を組んだときのものです。図と表は、セルを上から順に実行すると現れます。"
 )
 BESIDE = (
@@ -65,7 +65,7 @@ def writer(env: BuildEnvironment, docname: str) -> Writer:
 
 
 def pieces(write: Writer, node: nodes.Node, level: int = 0) -> Iterator[str | nodes.container]:
-    """頁を順にたどり、文の 1 段落ずつか、セルを返す。"""
+    """ページを順にたどり、文の 1 段落ずつか、セルを返す。"""
     for child in node.children:
         if isinstance(child, nodes.section):
             yield from pieces(write, child, level + 1)
@@ -78,7 +78,7 @@ def pieces(write: Writer, node: nodes.Node, level: int = 0) -> Iterator[str | no
 
 
 def grouped(source: nbformat.NotebookNode, shown: set[int]) -> dict[int, list[Any]]:
-    """原稿のコードのセルを、頁に見えるセルと、それに続く見えないセルの組に分ける。"""
+    """原稿のコードのセルを、ページに見えるセルと、それに続く見えないセルの組に分ける。"""
     groups: dict[int, list[Any]] = {-1: []}
     for index, cell in enumerate(source.cells):
         if cell.cell_type == "code":
@@ -97,7 +97,7 @@ def code(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def setup_cells(app: Sphinx, docname: str, text: str) -> list[nbformat.NotebookNode]:
-    """パッケージと、頁が読むファイルを用意するセル。"""
+    """パッケージと、ページが読むファイルを用意するセル。"""
     base, wheel = app.config.html_baseurl.rstrip("/"), wheel_name(app)
     where = f"{base}/{FOLDER}/{wheel}" if base else wheel
     install = f'%pip install --quiet {where}\n%config InlineBackend.figure_formats = ["svg"]'
@@ -114,7 +114,7 @@ def setup_cells(app: Sphinx, docname: str, text: str) -> list[nbformat.NotebookN
 
 
 def about(app: Sphinx, page: str) -> str:
-    link = f"[もとの頁]({page})もあります。" if page else ""
+    link = f"[もとのページ]({page})もあります。" if page else ""
     return ABOUT.format(book=app.config.project, version=app.config.release, page=link)
 
 

@@ -19,7 +19,7 @@ const sizes = new ResizeObserver((entries) => focusOverflowing(entries.map((entr
 boxes.forEach((box) => sizes.observe(box)); // 組まれたとき、開いたとき、幅が変わったとき
 
 // 狭い画面の目次の引き出しを、キーボードと読み上げでも開けるようにする (furo は指とマウスだけ)。
-const drawers = [["__navigation", "本の目次", ".sidebar-drawer"], ["__toc", "この頁の見出し", ".toc-drawer"]];
+const drawers = [["__navigation", "本の目次", ".sidebar-drawer"], ["__toc", "このページの見出し", ".toc-drawer"]];
 for (const [id, name, place] of drawers) {
   const drawer = document.getElementById(id);
   document.querySelector(place)?.setAttribute("tabindex", "-1"); // 開いたら、ここから読み始める

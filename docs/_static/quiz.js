@@ -1,8 +1,8 @@
-// 問題に答える。頁には、選択肢の列と、たたんだ答えがもうある。ここでは、それを答えられる形に組み替える。
+// 問題に答える。ページには、選択肢の列と、たたんだ答えがもうある。ここでは、それを答えられる形に組み替える。
 (() => {
   // ---- 成績: この端末のブラウザーだけに残す ---------------------------------------
   const KEY = "vgbook-quiz";
-  let kept = {}; // 保存できない設定 (プライベートブラウズなど) でも、頁を閉じるまでは覚えておく
+  let kept = {}; // 保存できない設定 (プライベートブラウズなど) でも、ページを閉じるまでは覚えておく
 
   function load() {
     try {
@@ -167,10 +167,10 @@
 
   const names = [...document.querySelectorAll(".quiz")].map(enhance);
 
-  // ---- この頁の成績 ---------------------------------------------------------------
+  // ---- このページの成績 ---------------------------------------------------------------
   if (names.length) {
     const line = element("p", { className: "quiz-total" });
-    const show = () => (line.textContent = `この頁の成績：${summary(names)}`);
+    const show = () => (line.textContent = `このページの成績：${summary(names)}`);
     addEventListener("quiz-scored", show);
     document.querySelector("article").append(line);
     show();
@@ -198,7 +198,7 @@
       status.textContent = "vgbook-quiz.csv に保存しました。";
     });
     eraseButton.addEventListener("click", () => {
-      if (!confirm("すべての頁の成績を消します。元には戻せません。")) return;
+      if (!confirm("すべてのページの成績を消します。元には戻せません。")) return;
       save({});
       dispatchEvent(new Event("quiz-scored"));
       status.textContent = "成績を消しました。";

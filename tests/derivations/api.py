@@ -78,7 +78,7 @@ def squared_error(rng):
 
 
 def normalized(layer, rng):
-    """1 つの平均と分散で揃える 5 つの値。BN なら 5 標本、LN なら 5 ユニット。"""
+    """1 つの平均と分散でそろえる 5 つの値。BN なら 5 標本、LN なら 5 ユニット。"""
     batch = isinstance(layer, BatchNorm)
     gamma, beta = rng.standard_normal((2, 1 if batch else 5))
     layer.params = {"gamma": gamma[None], "beta": beta[None]}
