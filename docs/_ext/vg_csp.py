@@ -49,6 +49,7 @@ def policy(html: str) -> str:
         "style-src-attr 'unsafe-inline'",
         f"img-src {own} data:",
         f"font-src {own} data:",  # 数式の字は、数式の CSS の中にある
+        f"connect-src {own}",  # 頁を調べる道具 (Lighthouse など) が robots.txt を読む
         f"form-action {own}",
         "base-uri 'none'",
     ])  # fmt: skip
