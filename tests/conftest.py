@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -60,14 +61,21 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """試験の出力を汚さない。"""
 
 
-@pytest.fixture(scope="session")
-def site(book: Path) -> Iterator[str]:
-    """この計算機の中だけで公開した本の URL。"""
-    handler = functools.partial(Quiet, directory=str(book))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+@contextmanager
+def serving(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
+    """この計算機の中だけで公開した ``folder`` の URL。"""
+    here = functools.partial(handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), here) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def site(book: Path) -> Iterator[str]:
+    """この計算機の中だけで公開した本の URL。"""
+    with serving(book) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

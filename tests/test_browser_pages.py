@@ -1,13 +1,16 @@
 """本のすべての頁を Chromium で開く: 誤り、よその通信、読み上げ、はみ出し、文章の動き。"""
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import pytest
 from browsing import READ_TO_THE_END, violations
+from conftest import Quiet, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,6 +27,8 @@ WATCH_SHIFTS = """
           shifts.push([entry.value, entry.sources.map((s) => s.node?.nodeName).join()]);
     }).observe({type: "layout-shift", buffered: true});
 """
+LONG = 8  # これより行の多い表は、途中まで届いたところで組まれることがある
+FIRST_SCREEN = 3000  # 本文の HTML の、画面に最初に入るくらいの長さ
 MOST_SHIFT = 0.01  # 文章の動き (CLS)。0.1 までが「良い」とされる
 # furo は頁でなく .content を動かす。節の幅は見ない: 読み上げ用の見えない MathML が、外へ出ている
 OVERFLOW = """() => {
@@ -66,6 +71,36 @@ def test_page_can_be_read_by_everyone(
         assert sum(value for value, _ in shifts) <= MOST_SHIFT, shifts
         assert violations(page) == []
     assert troubles == []
+
+
+class Slow(Quiet):
+    """見た目の決まりは手元にあって、HTML が 1 KB ずつ届く、遅い回線。"""
+
+    def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:  # type: ignore[override]
+        while part := source.read(1024):
+            outputfile.write(part)
+            time.sleep(0.02 if self.path.endswith(".html") else 0)
+
+
+def starts_with_a_long_table(name: str) -> bool:
+    """本がまだなければ False。そのときは、どのみち試験が「本がまだありません」と言う。"""
+    path = HTML / name
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
+    article = page.partition("<article")[2]
+    start = article[:FIRST_SCREEN].find("<table")
+    return start >= 0 and len(re.findall("<tr", article[start:].partition("</table>")[0])) > LONG
+
+
+@pytest.mark.parametrize("name", [*filter(starts_with_a_long_table, PAGES)])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_text_stays_while_a_long_table_arrives(
+    book: Path, chromium: "Browser", name: str, width: int
+):
+    with serving(book, Slow) as site, opened(chromium, width) as (page, _):
+        page.add_init_script(WATCH_SHIFTS)
+        page.goto(site + name)
+        shifts = page.evaluate("shifts")
+    assert sum(value for value, _ in shifts) <= MOST_SHIFT, shifts
 
 
 def test_the_checks_can_fail(site: str, chromium: "Browser"):

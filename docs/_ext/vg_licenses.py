@@ -90,7 +90,7 @@ class ShippedWorks(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(TABLE))
         shown = table(COLUMNS, map(self.row, works()))
-        shown["classes"].append("fixed")  # 長いので、途中まで届いたところで 1 度組まれる
+        shown["classes"].append("colwidths-given")  # 長いので、行が届くたびに列の幅を変えない
         return [shown]
 
     def row(self, work: Work) -> list[Cell]:
