@@ -97,7 +97,11 @@ def cut_fonts(source: Path, out: Path, cache: Path, pages: list[str]) -> None:
             cut(source / name, kept, text)
         data = base64.b64encode(kept.read_bytes()).decode()
         style = style.replace(f"url({name})", f"url(data:font/woff2;base64,{data})")
+    # 使わない字の名を残すと、頁の初めに字を用意するとき (page.html)、それも取りに行く
+    style = re.sub(r"@font-face\{[^{}]*url\(fonts/[^{}]*\}", "", style)
     (out / "katex.min.css").write_text(style, encoding="utf-8")
+    for file in (out / "fonts").glob("*.woff2"):
+        file.unlink()
 
 
 def used_rules(css: str, classes: set[str]) -> str:
