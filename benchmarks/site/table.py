@@ -1,4 +1,4 @@
-"""測った結果 (site-results.json) と、ほかのサイトの値 (peers.toml) から、頁に載せる表を作る。"""
+"""測った結果 (site-results.json) と、ほかのサイトの値 (peers.toml) から、ページに載せる表を作る。"""
 
 import csv
 import tomllib
@@ -13,7 +13,7 @@ Row = tuple[str, str, Callable[[dict[str, Any]], str]]
 
 
 def views(results: dict[str, Any], key: str, kind: str = "") -> list[float]:
-    """等間隔に選んだ頁の、見方ごとの値。"""
+    """等間隔に選んだページの、見方ごとの値。"""
     return [row[key] for name, row in results["browser"]["views"].items() if kind in name]
 
 
@@ -40,17 +40,17 @@ ROWS: list[Row] = [
     ),
     (
         "lighthouse_worst",
-        "Lighthouse のいちばん低い頁: 性能 / 読みやすさ",
+        "Lighthouse のいちばん低いページ: 性能 / 読みやすさ",
         lambda r: joined([min(scores(r, key)) for key in SCORES[:2]]),
     ),
     (
         "lighthouse_times",
-        "Lighthouse のいちばん遅い頁: LCP / TBT (ミリ秒)",
+        "Lighthouse のいちばん遅いページ: LCP / TBT (ミリ秒)",
         lambda r: joined([max(scores(r, key)) for key in ("LCP", "TBT")]),
     ),
     (
         "weight",
-        "初めて開く頁の重さ (gzip、KiB): 中央値 / 最大",
+        "初めて開くページの重さ (gzip、KiB): 中央値 / 最大",
         lambda r: joined([f(views(r, "bytes", "1280 light")) / 1024 for f in (median, max)]),
     ),
     ("requests", "通信の回数", lambda r: f"{median(views(r, 'requests', '1280 light')):.0f}"),
@@ -67,7 +67,7 @@ ROWS: list[Row] = [
     ("console", "コンソールの誤り", lambda r: f"{sum(views(r, 'console'))}"),
     (
         "html",
-        "HTML の誤り (1 頁あたり)",
+        "HTML の誤り (1 ページあたり)",
         lambda r: f"{r['html']['errors'] / r['html']['pages']:.2f}",
     ),
     (
