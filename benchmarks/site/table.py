@@ -1,4 +1,4 @@
-"""測った結果 (site-results.json) と、ほかのサイトの値 (peers.toml) から、ページに載せる表を作る。"""
+"""測った結果 (site-results.json) とほかのサイトの値 (peers.toml) から、ページの表を作る。"""
 
 import csv
 import tomllib
