@@ -35,12 +35,12 @@ ROWS: list[Row] = [
     ("axe_best", "axe: よい習慣の違反 (同)", lambda r: f"{mean(views(r, 'axe_best')):.2f}"),
     (
         "lighthouse_median",
-        "Lighthouse の中央値: 性能 / 読みやすさ / 作法 / 検索",
+        "Lighthouse の中央値 (大きいほど良い): 性能 / 読みやすさ / 作法 / 検索",
         lambda r: joined([median(scores(r, key)) for key in SCORES]),
     ),
     (
         "lighthouse_worst",
-        "Lighthouse のいちばん低いページ: 性能 / 読みやすさ",
+        "Lighthouse のいちばん低いページ (大きいほど良い): 性能 / 読みやすさ",
         lambda r: joined([min(scores(r, key)) for key in SCORES[:2]]),
     ),
     (
@@ -72,7 +72,7 @@ ROWS: list[Row] = [
     ),
     (
         "search",
-        "検索: 1 位 / 3 位まで / MRR",
+        "検索 (大きいほど良い): 1 位 / 3 位まで / MRR",
         lambda r: joined([r["browser"]["search"][key] for key in ("hit1", "hit3", "MRR")], 2),
     ),
     ("search_ms", "検索にかかる時間 (ミリ秒)", lambda r: f"{r['browser']['search']['ms']:.0f}"),
