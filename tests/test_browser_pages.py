@@ -49,7 +49,7 @@ def opened(chromium: "Browser", width: int) -> "Iterator[tuple[Page, list[str]]]
     page.on("requestfailed", lambda r: troubles.append(f"{r.failure} {r.url}"))
     page.on("request", lambda r: urlsplit(r.url).hostname != "127.0.0.1" and troubles.append(r.url))
     # 字は CSS の中にある。ほかに取りに行くなら、重さの試験が数えていない通信である
-    page.on("request", lambda r: ".woff2" in r.url[-20:] and troubles.append(r.url))
+    page.on("request", lambda r: r.url.endswith(".woff2") and troubles.append(r.url))
     page.on("response", lambda r: r.status >= 400 and troubles.append(f"{r.status} {r.url}"))
     yield page, troubles
     context.close()
