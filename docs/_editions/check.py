@@ -20,7 +20,7 @@ from pages import contents
 from pdf import starts
 from pypdf import PdfReader
 
-RADICALS = re.compile(r"[\u2e80-\u2fdf]")
+LOOKALIKES = re.compile(r"[\u2e80-\u2fdf‧]")
 KANA = re.compile(r"[\u3041-\u30ff]")
 
 
@@ -39,19 +39,21 @@ def letters(text: str) -> str:
 def pdf_faults(pdf: Path, site: Path) -> Iterator[str]:
     reader = PdfReader(pdf)
     raw = [page.extract_text() for page in reader.pages]
-    if found := RADICALS.findall("".join(raw)):
-        yield f"部首の文字が混じり、探す字が見つかりません: {sorted(set(found))}"
+    if found := LOOKALIKES.findall("".join(raw)):
+        yield f"形だけ同じ別の文字が混じり、探す字が見つかりません: {sorted(set(found))}"
     texts = [letters(text) for text in raw]
+    parts = contents(site)
+    doors = {letters(part.title) for part in parts}  # 部の扉には、部の題しかない
     for number, text in enumerate(texts, start=1):
-        if len(text) < 5 + len(str(number)):
+        if len(text) < 5 + len(str(number)) and text not in doors:
             yield f"{number} 頁目に何もありません: {text!r}"
     if len(KANA.findall("".join(texts))) < 50_000:
         yield "日本語の文字を取り出せません"
     if not reader.outline:
         yield "しおりがありません"
     first = starts(pdf)
-    table = texts[1]
-    for part in contents(site):
+    table = texts[1]  # 目次は 1 頁に収める
+    for part in parts:
         for page in part.pages:
             number = first.get(page.name)
             if number is None or letters(page.title) not in texts[number - 1]:

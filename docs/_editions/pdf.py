@@ -22,7 +22,9 @@ from sheet import document
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH = round(162 / 25.4 * 96)  # 版面の幅 (CSS ピクセル)。余白は print.css にある
-RADICAL = re.compile(rb"(?<=> )<(2[EF][0-9A-Fa-f]{2})>")  # 字 → 文字の表の右辺
+# 字 → 文字の表の右辺にある、部首の文字と真ん中の点 (U+2027)
+LOOKALIKE = re.compile(rb"(?<=> )<(2[EF][0-9A-Fa-f]{2}|2027)>")
+MEANT = str.maketrans("⻑⻘⻫⻭‧", "長青斉歯・")  # NFKC が元の字に戻さないもの
 # 版面からはみ出す式と表を縮め、それでもはみ出すものを返す。紙では横に動かせない
 FIT = """() => {
   const width = document.body.getBoundingClientRect().right;
@@ -78,9 +80,9 @@ def write(site: Path, pdf: Path) -> None:
     finish(pdf)
 
 
-def ideograph(match: re.Match[bytes]) -> bytes:
-    """部首の文字 (⽬ U+2F6C) を、同じ形の漢字 (目) にする。"""
-    character = unicodedata.normalize("NFKC", chr(int(match[1], 16)))
+def meant(match: re.Match[bytes]) -> bytes:
+    """部首の文字 (⽬ U+2F6C) のように形の同じ別の文字を、書いた文字 (目) にする。"""
+    character = unicodedata.normalize("NFKC", chr(int(match[1], 16))).translate(MEANT)
     return f"<{ord(character):04X}>".encode()
 
 
@@ -88,6 +90,7 @@ def finish(pdf: Path) -> None:
     """題と著者を書き、構造の表を圧縮する (大きさは半分になる)。
 
     Chromium は、部首と同じ字形の漢字を部首の文字として書くので、そのままでは「目次」を探せない。
+    中黒「・」も、字形の同じ別の点になる。
     """
     with pikepdf.open(pdf, allow_overwriting_input=True) as book:
         with book.open_metadata() as meta:
@@ -96,7 +99,7 @@ def finish(pdf: Path) -> None:
         for font in book.objects:
             if isinstance(font, pikepdf.Dictionary) and "/ToUnicode" in font:
                 table = font.ToUnicode.read_bytes()
-                font.ToUnicode.write(RADICAL.sub(ideograph, table))
+                font.ToUnicode.write(LOOKALIKE.sub(meant, table))
         book.save(pdf, object_stream_mode=pikepdf.ObjectStreamMode.generate)
 
 
