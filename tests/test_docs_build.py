@@ -88,6 +88,12 @@ class Book:
         build.kill()
         build.wait()
 
+    def git(self, *command: str) -> str:
+        """git を走らせ、印刷したものを返す。利用者の設定には頼らない。"""
+        who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+        run = ["git", "-C", str(self.folder), *who, *command]
+        return subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
+
     def page(self, name: str) -> str:
         return (self.docs / "_build" / "html" / f"{name}.html").read_text(encoding="utf-8")
 
@@ -171,6 +177,24 @@ def test_a_changed_extension_reads_every_page_again(write: Callable[..., Book]):
     run = book.build()
     assert run.returncode == 0
     assert "2 added" in run.stdout
+
+
+def test_the_build_commit_is_never_an_old_one(write: Callable[..., Book]):
+    book = write({"commit": HEAD + "```{build-commit}\n```\n", "number": HEAD + ANSWER})
+    assert book.build().returncode == 0
+    assert "コミットは記録していません" in book.page("commit")
+    book.git("init", "-q")
+    book.git("add", "docs/index.md")
+    for _ in range(2):
+        book.git("commit", "-q", "--allow-empty", "-m", "手直し")
+        run = book.build()
+        assert run.returncode == 0
+        assert "0 added, 1 changed, 0 removed" in run.stdout
+        assert f"組んだコミットは {book.git('rev-parse', 'HEAD')} です。" in book.page("commit")
+    index = book.docs / "index.md"
+    index.write_text(index.read_text(encoding="utf-8") + "\n変更\n", encoding="utf-8")
+    assert book.build().returncode == 0
+    assert "手元の変更も含みます" in book.page("commit")
 
 
 def test_chapters_are_numbered_through_the_parts(write: Callable[..., Book]):
