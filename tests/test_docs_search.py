@@ -108,6 +108,12 @@ def test_titles_names_and_chapters_come_first():
     assert find("連鎖律") == ["連鎖律", "別名", "API", "本文だけ"]
 
 
+@pytest.mark.parametrize("kind", ["quiz", "checks", "api"])
+def test_a_page_that_explains_comes_before_one_that_asks_or_checks(kind: str):
+    find = searcher(page("確認", "連鎖律。連鎖律。", kind=kind), page("章", "連鎖律。"))
+    assert find("連鎖律") == ["章", "確認"]
+
+
 @given(st.text(st.characters(codec="utf-8", max_codepoint=0xFFEF, exclude_categories=["Cn", "Co"])))
 def test_no_query_fails(find: Found, query: str):
     assert find(query) in ([], ["頁"])
@@ -135,6 +141,8 @@ def test_the_data_of_the_book_hold_what_readers_see(book: Path):
     he = by_url["part3/he.html"]
     assert "ひーのしょきち" in he["names"]
     assert he["kind"] == "chapter"
+    assert by_url["quiz/part3.html"]["kind"] == "quiz"
+    assert by_url["checks/he.html"]["kind"] == "checks"
     names = {section["name"] for page in pages for section in page["sections"]}
     assert {"softmax_cross_entropy", "残差接続", "参考文献"} <= names
     text = " ".join(section["text"] for section in he["sections"])

@@ -145,6 +145,12 @@ def remember(app: Sphinx, tree: nodes.document, docname: str) -> None:
         path.write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
 
 
+def kind(name: str, *, chapter: bool) -> str:
+    """頁の種類。説明する頁を、問題や検算の頁より先に見せるために使う。"""
+    place = name.partition("/")[0]
+    return place if place in ("api", "quiz", "checks") else "chapter" if chapter else "other"
+
+
 def data(app: Sphinx) -> list[dict[str, Any]]:
     env = app.env
     read_in = {
@@ -161,7 +167,7 @@ def data(app: Sphinx) -> list[dict[str, Any]]:
                 "url": app.builder.get_target_uri(name),
                 "title": squeeze(env.titles[name].astext()),
                 "number": number[0] if number else 0,
-                "kind": "api" if name.startswith("api/") else "chapter" if number else "other",
+                "kind": kind(name, chapter=bool(number)),
                 "names": list(dict.fromkeys(known_as)),
                 "sections": page["sections"],
             }

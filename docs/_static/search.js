@@ -56,7 +56,7 @@ function rate(find, page, section) {
   return { named: 8 * cover(find, page.head) + 6 * best(find, page.also), here: 5 * heading + 2 * body };
 }
 
-const KINDS = { chapter: 1, other: 0.8, api: 0.6 };
+const KINDS = { chapter: 1, other: 0.8, quiz: 0.6, checks: 0.6, api: 0.6 };
 
 function prepare(pages) {
   for (const page of pages) {
@@ -143,7 +143,7 @@ function excerpt({ text, folded }, terms) {
 
 function entry({ page, hits }, terms) {
   const title = page.number ? `${page.number}. ${page.title}` : page.title;
-  const item = element("li", { className: `kind-${page.kind}` });
+  const item = element("li", {});
   const link = (section, name) => element("a", { href: section ? `${page.url}#${section.id}` : page.url }, name);
   item.append(link(null, title));
   const inside = hits.filter((hit) => hit.section !== page.sections[0]).slice(0, 3);
