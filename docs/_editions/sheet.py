@@ -11,6 +11,7 @@ from lxml import html
 from pages import AUTHOR, NOTE, SUBTITLE, TITLE, Page, Part, images, relink
 
 HERE = Path(__file__).parent
+HEADINGS = {"h2", "h3", "h4", "h5"}
 COVER = """<section class="cover">
 <h1>{title}</h1>
 <p class="subtitle">{subtitle}</p>
@@ -46,6 +47,10 @@ def article(page: Page, site: Path, names: set[str]) -> str:
     deeper = int(body.get("data-level")) + 1  # 部が h1、章が h2
     for heading in body.cssselect("h1, h2, h3, h4, h5"):
         heading.tag = f"h{min(int(heading.tag[1]) + deeper, 6)}"
+    # 見出しの次が小さい見出しなら、同じ節に並べる。Chromium は、節の境で見出しを頁の下に残すため
+    for section in body.cssselect(":is(h2, h3, h4, h5) + section"):
+        while (above := section.getprevious()) is not None and above.tag in HEADINGS:
+            section.insert(0, above)
     body.attrib.update({"class": "chapter", "id": page.name, "style": f"page: {page.slug}"})
     return html.tostring(body, encoding="unicode")
 
