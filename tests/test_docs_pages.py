@@ -70,6 +70,13 @@ def test_every_page_has_a_description_of_its_own(documents: dict[str, Document])
     assert [text for text, count in counts.items() if count > 1] == []
 
 
+def test_every_field_of_the_api_is_described(book: Path):
+    untold = "Alias for field number"  # 説明のない NamedTuple の値に、Python が付ける文
+    pages = sorted((book / "api").glob("*.html"))
+    assert len(pages) > 20
+    assert [p.name for p in pages if untold in p.read_text(encoding="utf-8")] == []
+
+
 def test_every_image_states_its_content_and_its_size(documents: dict[str, Document]):
     def check(name: str, page: Document) -> Iterator[str]:
         for image in page.all("img"):

@@ -21,20 +21,16 @@ PathLike = str | os.PathLike[str]
 
 
 class Dataset(NamedTuple):
-    """訓練用と試験用の、画像とラベル。
-
-    Attributes
-    ----------
-    x_train, x_test : ndarray, shape (n_train, d) と (n_test, d)
-        画像。0 から 1 の実数。
-    labels_train, labels_test : ndarray of int, shape (n_train,) と (n_test,)
-        正解のクラス。0 から 9 の整数。
-    """
+    """訓練用と試験用の、画像とラベル。"""
 
     x_train: Array
+    """訓練用の画像、(n_train, d)。0 から 1 の実数。"""
     labels_train: Array
+    """訓練用の正解のクラス、(n_train,)。0 から 9 の整数。"""
     x_test: Array
+    """試験用の画像、(n_test, d)。"""
     labels_test: Array
+    """試験用の正解のクラス、(n_test,)。"""
 
 
 def gaussian(n: int, d: int, *, rng: np.random.Generator, dtype: DTypeLike = float) -> Array:

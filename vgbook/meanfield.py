@@ -33,11 +33,14 @@ _ROUNDING = 1e-12  # 求積の精度。これより 1 に近い倍率は 1 と�
 
 
 class DepthScales(NamedTuple):
-    """深さの尺度 ξ (層の数)。信号の大きさ、相関、勾配の順で、どれも (σ_w, σ_b) の形です。"""
+    """深さの尺度 ξ (層の数)。どれも (σ_w, σ_b) の形です。"""
 
     length: Array
+    """信号の大きさ q が不動点に近づく尺度。"""
     correlation: Array
+    """2 つの入力の相関 c が不動点に近づく尺度。"""
     gradient: Array
+    """勾配が変わる尺度。"""
 
 
 def length_map(

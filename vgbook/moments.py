@@ -15,12 +15,16 @@ from vgbook.quadrature import gaussian_mean
 
 
 class Moments(NamedTuple):
-    """入力が N(0, q) のときの φ の平均・二乗平均・分散と、φ′ の二乗平均。どれも q の形です。"""
+    """入力が N(0, q) のときの φ と φ′ の統計量。どれも q の形です。"""
 
     mean: Array
+    """φ の平均。"""
     mean_square: Array
+    """φ の二乗平均。"""
     variance: Array
+    """φ の分散。"""
     slope_square: Array
+    """φ′ の二乗平均。"""
 
 
 def mean_square(activation: Activation, q: ArrayLike = 1.0) -> Array:

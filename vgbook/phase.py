@@ -106,11 +106,14 @@ def phase_diagram(
 
 
 class Walk(NamedTuple):
-    """層ごとの、プレ活性の二乗平均 q、2 つの入力の相関 c、δ の RMS。"""
+    """層ごとの信号。どれも (..., depth) です。"""
 
     q: Array
+    """プレ活性の二乗平均。"""
     c: Array
+    """2 つの入力の相関。"""
     delta: Array
+    """δ の RMS。"""
 
 
 def _walk(sw: Array, sb: Array, depth: int, width: int, rng: np.random.Generator) -> Walk:
