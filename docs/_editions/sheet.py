@@ -47,10 +47,12 @@ def article(page: Page, site: Path, names: set[str]) -> str:
     deeper = int(body.get("data-level")) + 1  # 部が h1、章が h2
     for heading in body.cssselect("h1, h2, h3, h4, h5"):
         heading.tag = f"h{min(int(heading.tag[1]) + deeper, 6)}"
-    # 見出しの次が小さい見出しなら、同じ節に並べる。Chromium は、節の境で見出しを頁の下に残すため
+    # 見出しの次が小さい見出しなら、隣どうしに並べる。Chromium は、間に節の境があると切り離すため
     for section in body.cssselect(":is(h2, h3, h4, h5) + section"):
+        first = next(child for child in section if child.tag in HEADINGS)
         while (above := section.getprevious()) is not None and above.tag in HEADINGS:
-            section.insert(0, above)
+            first.addprevious(above)
+            first = above
     body.attrib.update({"class": "chapter", "id": page.name, "style": f"page: {page.slug}"})
     return html.tostring(body, encoding="unicode")
 
