@@ -6,6 +6,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,7 @@ from vgbook import (
     Affine,
     BatchNorm,
     Dataset,
+    Initializer,
     LayerNorm,
     Momentum,
     Network,
@@ -608,6 +610,17 @@ def test_signals_refuses_leading_axes_that_are_not_the_ensemble(leading):
     net = mlp([N_IN, 5, N_OUT], sigmoid, he(gain=[1.0, 2.0, 3.0]), rng=rng())
     refused("x", lambda: signals(net, np.broadcast_to(X, (*leading, N, N_IN)), TARGETS))
     refused("d_output", lambda: signals(net, X, np.broadcast_to(TARGETS, (*leading, N, N_OUT))))
+
+
+@pytest.mark.parametrize("gain", [np.nan, np.inf, "1", [1.0, np.nan], []])
+def test_an_initializer_of_ones_own_refuses_a_gain_that_is_no_number(gain):
+    own = Initializer("own", lambda rng, shape: rng.standard_normal(shape), lambda i, o: 1.0)
+    refused("gain", lambda: replace(own, gain=gain))
+
+
+def test_labels_beyond_the_classes_of_an_ensemble_are_refused():
+    net = mlp([N_IN, N_IN, N_OUT], relu, he(gain=[1.0, 2.0, 3.0]), rng=rng())
+    refused("labels", lambda: accuracy(net, X, LABELS + 1))
 
 
 @pytest.mark.parametrize("shapes", [((N, 3), (2, N, 3)), ((2, N, 3), (4, N, 3)), ((N, 3), (N, 1))])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vgbook.activations import Activation, relu, sigmoid, tanh
-from vgbook.gradcheck import check_gradients, numerical_gradient
+from vgbook.gradcheck import Check, check_gradients, numerical_gradient
 from vgbook.initializers import he, xavier
 from vgbook.layers import Activate, Affine
 from vgbook.losses import mean_squared_error
@@ -114,6 +114,11 @@ def test_gradients_below_the_rounding_noise_are_called_blind():
     assert not last.blind
 
 
+@pytest.mark.parametrize(("checked", "blind"), [(0, True), (1, False), (2, False)])
+def test_a_check_of_nothing_is_blind_and_a_check_of_one_is_not(checked, blind):
+    assert Check("W", error=0.0, scale=1.0, noise=0.1, checked=checked, kinks=0).blind is blind
+
+
 def test_float32_needs_a_larger_step():
     network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), dtype=np.float32)
     x = X.astype(np.float32)
@@ -156,6 +161,7 @@ def test_numerical_gradient_of_known_functions():
         ([1.0, 2.0], 1e-5, TypeError),
         (np.array([]), 1e-5, ValueError),
         (np.array([np.nan]), 1e-5, ValueError),
+        (np.array([1.0, np.inf]), 1e-5, ValueError),
         (np.array([1.0]), 0.0, ValueError),
         (np.array([1.0]), -1e-5, ValueError),
     ],

@@ -19,7 +19,14 @@ from vgbook.activations import (
     step,
     tanh,
 )
-from vgbook.moments import bn_explosion, gain, ln_factor, mean_square, moments
+from vgbook.moments import (
+    bn_explosion,
+    gain,
+    ln_factor,
+    mean_square,
+    moments,
+    slope_square,
+)
 
 pytestmark = pytest.mark.usefixtures("no_floating_point_warnings")
 
@@ -125,6 +132,6 @@ def test_the_mean_square_never_decreases(activation):
 
 
 def test_bad_arguments_are_errors():
-    for function in (moments, bn_explosion, ln_factor):
+    for function in (moments, mean_square, slope_square, bn_explosion, ln_factor):
         with pytest.raises(TypeError, match="activation には Activation"):
             function(np.tanh)

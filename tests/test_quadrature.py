@@ -33,6 +33,11 @@ def test_gaussian_mean_broadcasts_and_a_member_alone_is_the_same():
         )
 
 
+def test_the_variance_is_one_unless_another_is_given():
+    np.testing.assert_allclose(gaussian_mean(np.square), 1.0, rtol=1e-14)
+    np.testing.assert_allclose(gaussian_mean(np.square, 2.0), 2.0, rtol=1e-14)
+
+
 @pytest.mark.parametrize("q", [1e-4, 1.0, 1e4])
 def test_pair_means_agree_with_closed_forms(q):
     angle = np.arccos(C)

@@ -60,6 +60,12 @@ def test_an_ensemble_equals_its_members(leading):
             np.testing.assert_allclose(grad[index], alone.grads[name], rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("leading", [(), (2,), (4, 2)])
+def test_without_a_bias_every_member_starts_from_zeros(leading):
+    Wx, Wh, _ = weights(leading)
+    np.testing.assert_array_equal(Recurrent(Wx, Wh, tanh).params["b"], np.zeros((*leading, 1, n)))
+
+
 @pytest.mark.parametrize("radius", [0.5, 1.0, 1.2])
 def test_gradients_through_time_follow_the_power_of_the_radius(radius):
     """直交行列の r 倍なら、線形の RNN の δ はちょうど r のべきになる。"""

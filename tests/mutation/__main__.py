@@ -5,7 +5,7 @@
 壊し方 (変異) の一覧は ``operators.py`` にある。モジュールごとに N 個を乱数で選び、その 1 か所だけを
 変えたパッケージの写しで、まず同じ名前の試験と doctest を、次に残りの中核の試験を走らせる。
 出来合いの道具を使わないのは、標本を取り、種を固定し、見逃しの判定を理由とともに残すためである。
-``judged.toml`` には、変えても意味が変わらない変異と、その理由を書く。
+``judged.toml`` には、変えても意味が変わらない変異 (行と、変えたところ) と、その理由を書く。
 """
 
 from __future__ import annotations
@@ -139,6 +139,9 @@ def main() -> int:
     if unknown := set(modules) - set(CORE):
         parser.error(f"中核のモジュールを渡してください。受け取った値: {sorted(unknown)}")
     equivalent = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
+    known = {mutant.name for module in CORE for mutant in chosen([module], 0, 0)}
+    if stale := equivalent.keys() - known:
+        parser.error(f"judged.toml に、いまのコードにない変異があります: {sorted(stale)}")
     todo = list(chosen(modules, options.sample, options.seed))
     with ThreadPoolExecutor(options.jobs) as pool:
         done = pool.map(lambda mutant: judge(mutant, equivalent), todo)

@@ -45,14 +45,15 @@ class Mutant:
 
     module: str
     line: int
+    text: str
     before: str
     after: str
     source: str
 
     @property
     def name(self) -> str:
-        """行番号によらない名前。"""
-        return f"{self.module}: {self.before} → {self.after}"
+        """行番号によらず、どの行の何を変えたかがわかる名前。"""
+        return f"{self.module}: {self.text} [{self.before} → {self.after}]"
 
 
 def replacements(node: ast.AST) -> Iterator[ast.AST]:
@@ -113,11 +114,12 @@ def put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
 
 def mutants(module: str, source: str) -> Iterator[Mutant]:
     """``source`` のすべての変異。"""
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     for parent, field, index, node in list(places(tree)):
         for new in replacements(node):
             before = ast.unparse(node)
             put(parent, field, index, new)
             changed = ast.unparse(ast.fix_missing_locations(tree))
             put(parent, field, index, node)
-            yield Mutant(module, getattr(node, "lineno", 0), before, ast.unparse(new), changed)
+            line = node.lineno
+            yield Mutant(module, line, lines[line - 1].strip(), before, ast.unparse(new), changed)
