@@ -56,7 +56,7 @@ extensions = [
     "vg_search",  # 日本語の検索
     "vg_stepper",  # 計算グラフを 1 手ずつ進める図
     "vg_tables",  # 幅を決めた表
-    "vg_commit",  # 本を組んだコミット
+    "vg_provenance",  # 本を組んだコミットと、乱数の種
     "vg_licenses",  # 入っている作品の一覧
     "vg_quiz",  # 答えると説明が返る問題
     "vg_quiz_scores",  # その成績の一覧

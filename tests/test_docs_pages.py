@@ -1,6 +1,7 @@
 """できあがった本のすべての頁の HTML: リンク、図、要約、id、よそへの通信。"""
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -8,6 +9,8 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
 
 pytestmark = pytest.mark.docs
 
@@ -128,3 +131,21 @@ def test_formulas_are_set_before_the_page_is_read(book: Path):
     assert '<math xmlns="http://www.w3.org/1998/Math/MathML"' in text
     assert "katex.min.js" not in text
     assert "MathJax" not in text
+
+
+def test_every_seed_of_the_cells_is_listed(book: Path):
+    page = (book / "reproducibility.html").read_text(encoding="utf-8")
+    row = re.compile(
+        r'<td><p><a class="reference internal" href="([^"]+)\.html">.*?<td>(.*?)</td>', re.S
+    )
+    listed = {
+        name: set(re.findall(r'<span class="pre">(\w+)</span>', seeds))
+        for name, seeds in row.findall(page)
+    }
+    used = {}
+    for path in DOCS.glob("[!_]*/*.md"):
+        cells = re.findall(r"^```\{code-cell\}.*?^```$", path.read_text("utf-8"), re.M | re.S)
+        if seeds := {s for cell in cells for s in re.findall(r"default_rng\(([^)]*)\)", cell)}:
+            used[path.relative_to(DOCS).with_suffix("").as_posix()] = seeds
+    assert len(used) > 15
+    assert {name: listed.get(name) for name in used} == used
