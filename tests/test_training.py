@@ -164,6 +164,17 @@ def test_regression_with_squared_error_needs_no_labels():
     assert history.loss[-1] < 1e-6 * history.loss[0]
 
 
+def test_an_ensemble_learns_a_regression_and_names_targets_of_another_width():
+    r = rng(4)
+    x = r.standard_normal((60, 2))
+    network = mlp([2, 9, 3], tanh, xavier(gain=[0.5, 1.0]), rng=r)
+    options = {"steps": 50, "batch_size": 20, "rng": r, "loss": mean_squared_error}
+    history = fit(network, SGD(0.1), x, np.repeat(x[:, :1], 3, axis=1), **options)
+    assert np.all(history.loss[-10:].mean(axis=0) < history.loss[:10].mean(axis=0))
+    with pytest.raises(ValueError, match="3"):
+        fit(network, SGD(0.1), x, np.repeat(x[:, :1], 9, axis=1), **options)
+
+
 def test_nothing_is_printed_where_there_is_no_terminal(capfd):
     x, labels = blobs()
     assert not sys.stderr.isatty()
