@@ -149,13 +149,16 @@ def linkcheck(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("resolution", ["lowest-direct", "highest"])
 def versions(session: nox.Session, resolution: str) -> None:
-    """いちばん古い版と新しい版のライブラリで、パッケージの試験を走らせる。"""
+    """いちばん古い版と新しい版のライブラリで、パッケージと、本を組む仕組みの試験を走らせる。"""
     sync_with_torch(session, "test", "docs")
     pins = Path(session.create_tmp(), "pins.txt")
-    compile_pins = ["uv", "pip", "compile", "--quiet", "pyproject.toml", f"--output-file={pins}"]
-    session.run_install(*compile_pins, f"--resolution={resolution}", "--upgrade")
+    compile_pins = ["uv", "pip", "compile", "--quiet", "pyproject.toml", "--group=docs"]
+    session.run_install(
+        *compile_pins, f"--resolution={resolution}", "--upgrade", f"--output-file={pins}"
+    )
     session.run_install("uv", "pip", "install", "--quiet", "--requirements", str(pins))
     session.run("pytest", "-n", "auto", "-m", "not docs", *session.posargs)
+    session.run("pytest", "-n", "auto", "tests/test_docs_build.py", *session.posargs)
 
 
 @nox.session
