@@ -5,7 +5,8 @@
 壊し方 (変異) の一覧は ``operators.py`` にある。モジュールごとに N 個を乱数で選び、その 1 か所だけを
 変えたパッケージの写しで、まず同じ名前の試験と doctest を、次に残りの中核の試験を走らせる。
 出来合いの道具を使わないのは、標本を取り、種を固定し、見逃しの判定を理由とともに残すためである。
-``judged.toml`` には、変えても意味が変わらない変異 (行と、変えたところ) と、その理由を書く。
+``judged.toml`` には、変えても意味が変わらない変異 (行と、変えたところ) と、見逃した変異の判定を書く。
+``--output`` の JSON は、本の付録のページが表にする。``--judge`` は、その JSON に判定を書き足す。
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from operators import Mutant, mutants
+from operators import Mutant, mutant_name, mutants
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[2]
@@ -43,10 +44,15 @@ class Outcome:
 
     module: str
     line: int
+    text: str
     before: str
     after: str
     verdict: str  # "killed", "survived", "equivalent"
     why: str = ""
+
+    @property
+    def name(self) -> str:
+        return mutant_name(self.module, self.text, self.before, self.after)
 
 
 def first_tests(module: str) -> list[str]:
@@ -84,7 +90,8 @@ def copy(folder: Path) -> None:
 
 def judge(mutant: Mutant, equivalent: dict[str, str]) -> Outcome:
     def outcome(verdict: str, why: str = "") -> Outcome:
-        return Outcome(mutant.module, mutant.line, mutant.before, mutant.after, verdict, why)
+        place = (mutant.module, mutant.line, mutant.text, mutant.before, mutant.after)
+        return Outcome(*place, verdict, why)
 
     if (why := equivalent.get(mutant.name)) is not None:
         return outcome("equivalent", why)
@@ -127,6 +134,13 @@ def report(outcomes: list[Outcome]) -> float:
     return sum(o.verdict == "killed" for o in changed) / len(changed)
 
 
+def write(outcomes: list[Outcome], path: Path, missed: dict[str, str]) -> None:
+    """見逃した変異には、その判定を添える。"""
+    told = [replace(o, why=missed.get(o.name, "")) if o.verdict == "survived" else o for o in outcomes]
+    rows = ",\n".join(json.dumps(asdict(o), ensure_ascii=False) for o in told)
+    path.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="パッケージを壊し、試験が気づくかを数えます。")
     parser.add_argument("modules", nargs="*", default=[], help="既定は中核のすべて")
@@ -134,11 +148,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--output", type=Path, help="結果を書く JSON")
+    parser.add_argument("--judge", type=Path, help="走らせずに、判定だけを書き足す JSON")
     options = parser.parse_args()
     modules = options.modules or list(CORE)
     if unknown := set(modules) - set(CORE):
         parser.error(f"中核のモジュールを渡してください。受け取った値: {sorted(unknown)}")
-    equivalent = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
+    judged = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
+    equivalent, missed = judged["equivalent"], judged["missed"]
+    if options.judge:
+        rows = json.loads(options.judge.read_text(encoding="utf-8"))
+        write([Outcome(**row) for row in rows], options.judge, missed)
+        return 0
     known = {mutant.name for module in CORE for mutant in chosen([module], 0, 0)}
     if stale := equivalent.keys() - known:
         parser.error(f"judged.toml に、いまのコードにない変異があります: {sorted(stale)}")
@@ -149,10 +169,7 @@ def main() -> int:
     rate = report(outcomes)
     print(f"\n{rate:.1%} に気づきました (目標 {TARGET:.0%})。")
     if options.output:
-        options.output.write_text(
-            json.dumps([asdict(o) for o in outcomes], ensure_ascii=False, indent=1) + "\n",
-            encoding="utf-8",
-        )
+        write(outcomes, options.output, missed)
     return 0 if rate >= TARGET else 1
 
 

@@ -53,7 +53,11 @@ class Mutant:
     @property
     def name(self) -> str:
         """行番号によらず、どの行の何を変えたかがわかる名前。"""
-        return f"{self.module}: {self.text} [{self.before} → {self.after}]"
+        return mutant_name(self.module, self.text, self.before, self.after)
+
+
+def mutant_name(module: str, text: str, before: str, after: str) -> str:
+    return f"{module}: {text} [{before} → {after}]"
 
 
 def replacements(node: ast.AST) -> Iterator[ast.AST]:
