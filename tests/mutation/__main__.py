@@ -136,7 +136,9 @@ def report(outcomes: list[Outcome]) -> float:
 
 def write(outcomes: list[Outcome], path: Path, missed: dict[str, str]) -> None:
     """見逃した変異には、その判定を添える。"""
-    told = [replace(o, why=missed.get(o.name, "")) if o.verdict == "survived" else o for o in outcomes]
+    told = [
+        replace(o, why=missed.get(o.name, "")) if o.verdict == "survived" else o for o in outcomes
+    ]
     rows = ",\n".join(json.dumps(asdict(o), ensure_ascii=False) for o in told)
     path.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
 
