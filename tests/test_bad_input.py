@@ -612,6 +612,14 @@ def test_signals_refuses_leading_axes_that_are_not_the_ensemble(leading):
     refused("d_output", lambda: signals(net, X, np.broadcast_to(TARGETS, (*leading, N, N_OUT))))
 
 
+def test_a_layer_that_cannot_go_back_is_no_layer():
+    class OneWay:
+        def forward(self, x):
+            return x
+
+    refused("layers", lambda: Network([Affine(np.eye(N_IN)), OneWay()]))
+
+
 @pytest.mark.parametrize("gain", [np.nan, np.inf, "1", [1.0, np.nan], []])
 def test_an_initializer_of_ones_own_refuses_a_gain_that_is_no_number(gain):
     own = Initializer("own", lambda rng, shape: rng.standard_normal(shape), lambda i, o: 1.0)

@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 CHAPTERS = [*sorted(DOCS.glob("part*/*.md")), DOCS / "reproduction.md"]
 OTHERS = ["index", "quiz", "glossary", "notation", "syllabus", "reproducibility", "references"]
 OTHERS += ["errata", "licenses"]
-APPENDICES = ["speed", "site", "sweep"]
+APPENDICES = ["speed", "site", "sweep", "mutation"]
 PAGES = [
     *CHAPTERS,
     *(DOCS / f"{name}.md" for name in (*OTHERS, "checks/index")),

@@ -73,7 +73,8 @@ class Book:
             self.command(*options),
             capture_output=True,
             text=True,
-            env=os.environ | {"NO_COLOR": "1"},
+            # nox は一時フォルダーをリポジトリの中に置く。そのコミットを、この本のものと思わせない
+            env=os.environ | {"NO_COLOR": "1", "GIT_CEILING_DIRECTORIES": str(self.folder.parent)},
             check=False,
         )
 

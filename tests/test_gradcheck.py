@@ -119,6 +119,10 @@ def test_a_check_of_nothing_is_blind_and_a_check_of_one_is_not(checked, blind):
     assert Check("W", error=0.0, scale=1.0, noise=0.1, checked=checked, kinks=0).blind is blind
 
 
+def test_a_gradient_as_small_as_the_noise_is_blind():
+    assert Check("W", error=0.0, scale=0.1, noise=0.1, checked=1, kinks=0).blind
+
+
 def test_float32_needs_a_larger_step():
     network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), dtype=np.float32)
     x = X.astype(np.float32)

@@ -115,6 +115,11 @@ def test_factors_of_normalised_networks():
         )
 
 
+def test_the_variance_is_one_unless_another_is_given():
+    assert mean_square(identity) == pytest.approx(1, rel=1e-14)
+    assert slope_square(tanh) == slope_square(tanh, 1.0)
+
+
 def test_gain_keeps_the_signal_size():
     np.testing.assert_allclose(gain(relu, [0.1, 1, 10]), np.sqrt(2), rtol=1e-13)
     np.testing.assert_allclose(gain(leaky_relu(0.2)), np.sqrt(2 / 1.04), rtol=1e-13)

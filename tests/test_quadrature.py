@@ -64,3 +64,5 @@ def test_bad_arguments_are_errors():
         gaussian_mean(np.square, -1.0)
     with pytest.raises(ValueError, match="q には 0 以上"):
         pair_mean(np.square, -1.0, 0.5)
+    with pytest.raises(ValueError, match="q には 0 以上"):
+        pair_mean(np.square, [1.0, -1.0], 0.5)

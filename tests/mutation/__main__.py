@@ -5,7 +5,7 @@
 壊し方 (変異) の一覧は ``operators.py`` にある。モジュールごとに N 個を乱数で選び、その 1 か所だけを
 変えたパッケージの写しで、まず同じ名前の試験と doctest を、次に残りの中核の試験を走らせる。
 出来合いの道具を使わないのは、標本を取り、種を固定し、見逃しの判定を理由とともに残すためである。
-``judged.toml`` には、変えても意味が変わらない変異 (行と、変えたところ) と、見逃した変異の判定を書く。
+``judged.toml`` には、変えても意味が変わらない変異と、見逃した変異の判定を書く。
 ``--output`` の JSON は、本の付録のページが表にする。``--judge`` は、その JSON に判定を書き足す。
 """
 
@@ -134,10 +134,10 @@ def report(outcomes: list[Outcome]) -> float:
     return sum(o.verdict == "killed" for o in changed) / len(changed)
 
 
-def write(outcomes: list[Outcome], path: Path, missed: dict[str, str]) -> None:
-    """見逃した変異には、その判定を添える。"""
+def write(outcomes: list[Outcome], path: Path, reasons: dict[str, str]) -> None:
+    """気づかなかった変異には、その判定を添える。"""
     told = [
-        replace(o, why=missed.get(o.name, "")) if o.verdict == "survived" else o for o in outcomes
+        o if o.verdict == "killed" else replace(o, why=reasons.get(o.name, "")) for o in outcomes
     ]
     rows = ",\n".join(json.dumps(asdict(o), ensure_ascii=False) for o in told)
     path.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
@@ -156,10 +156,10 @@ def main() -> int:
     if unknown := set(modules) - set(CORE):
         parser.error(f"中核のモジュールを渡してください。受け取った値: {sorted(unknown)}")
     judged = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
-    equivalent, missed = judged["equivalent"], judged["missed"]
+    equivalent, reasons = judged["equivalent"], judged["equivalent"] | judged["missed"]
     if options.judge:
         rows = json.loads(options.judge.read_text(encoding="utf-8"))
-        write([Outcome(**row) for row in rows], options.judge, missed)
+        write([Outcome(**row) for row in rows], options.judge, reasons)
         return 0
     known = {mutant.name for module in CORE for mutant in chosen([module], 0, 0)}
     if stale := equivalent.keys() - known:
@@ -171,7 +171,7 @@ def main() -> int:
     rate = report(outcomes)
     print(f"\n{rate:.1%} に気づきました (目標 {TARGET:.0%})。")
     if options.output:
-        write(outcomes, options.output, missed)
+        write(outcomes, options.output, reasons)
     return 0 if rate >= TARGET else 1
 
 
