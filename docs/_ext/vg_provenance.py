@@ -28,17 +28,16 @@ class Seeds(nodes.General, nodes.Element):
     """頁の順と題が決まってから、表に替える印。"""
 
 
-def sentence(described: str) -> str:
+def sentence(commit: str) -> str:
     """``git describe`` の出力を、文にする。
 
     >>> sentence("1f3a-dirty")
     '組んだコミットは 1f3a です。そのあとに加えた手元の変更も含みます。'
     """
-    if not described:
+    if not commit:
         return UNKNOWN
-    commit = described.removesuffix(DIRTY)
-    added = "そのあとに加えた手元の変更も含みます。" if described.endswith(DIRTY) else ""
-    return f"組んだコミットは {commit} です。{added}"
+    added = "そのあとに加えた手元の変更も含みます。" if commit.endswith(DIRTY) else ""
+    return f"組んだコミットは {commit.removesuffix(DIRTY)} です。{added}"
 
 
 def described(folder: str) -> str:

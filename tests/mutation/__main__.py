@@ -162,7 +162,7 @@ def main() -> int:
         write([Outcome(**row) for row in rows], options.judge, reasons)
         return 0
     known = {mutant.name for module in CORE for mutant in chosen([module], 0, 0)}
-    if stale := equivalent.keys() - known:
+    if stale := reasons.keys() - known:
         parser.error(f"judged.toml に、いまのコードにない変異があります: {sorted(stale)}")
     todo = list(chosen(modules, options.sample, options.seed))
     with ThreadPoolExecutor(options.jobs) as pool:
