@@ -119,3 +119,14 @@ def test_the_sheet_for_print_has_no_doubled_names_and_no_lost_links(book: Path):
     assert len(links) > 500
     assert [name for name in links if name not in ids] == []
     assert paper.xpath("//details | //script | //button") == []
+
+
+def test_no_heading_of_the_sheet_is_parted_from_the_next(book: Path):
+    paper = html.fromstring(sheet.document(book, pages.contents(book), {}))
+    headings = paper.cssselect(".chapter :is(h2, h3, h4, h5)")
+    assert len(headings) > 100
+    assert [
+        h.text_content()
+        for h in headings
+        if h.getnext() is not None and h.getnext().tag == "section"
+    ] == []

@@ -135,15 +135,15 @@ def test_formulas_are_set_before_the_page_is_read(book: Path):
 
 def test_every_seed_of_the_cells_is_listed(book: Path):
     page = (book / "reproducibility.html").read_text(encoding="utf-8")
-    row = re.compile(
-        r'<td><p><a class="reference internal" href="([^"]+)\.html">.*?<td>(.*?)</td>', re.S
-    )
+    row = re.compile(r'<td><p><a class="reference internal" href="([^"]+)">.*?<td>(.*?)</td>', re.S)
     listed = {
-        name: set(re.findall(r'<span class="pre">(\w+)</span>', seeds))
+        name.removesuffix(".html").replace("#", "reproducibility"): set(
+            re.findall(r'<span class="pre">(\w+)</span>', seeds)
+        )
         for name, seeds in row.findall(page)
     }
     used = {}
-    for path in DOCS.glob("[!_]*/*.md"):
+    for path in [*DOCS.glob("*.md"), *DOCS.glob("[!_]*/*.md")]:
         cells = re.findall(r"^```\{code-cell\}.*?^```$", path.read_text("utf-8"), re.M | re.S)
         if seeds := {s for cell in cells for s in re.findall(r"default_rng\(([^)]*)\)", cell)}:
             used[path.relative_to(DOCS).with_suffix("").as_posix()] = seeds

@@ -37,9 +37,10 @@ pytestmark = pytest.mark.docs
 CHAPTERS = 16
 
 
-@pytest.mark.parametrize(
-    "name", ["vg_cards", "vg_reading", "vg_stepper", "vg_svg", "vg_weight", "vg_search", "vg_lines"]
-)
+WITH_EXAMPLES = [p.stem for p in sorted(DOCS.glob("_ext/*.py")) if ">>> " in p.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_the_examples_of_the_extensions_run(name: str):
     result = doctest.testmod(importlib.import_module(name))
     assert result.attempted > 0
