@@ -24,10 +24,9 @@ SYMBOLS = {
 LAYOUT = re.compile(r"\\(?:begin|end)\{\w+\*?\}|\\(?:left|right|[bB]igg?[lrm]?|q?quad)(?![A-Za-z])")
 FACES = re.compile(r"\\(?:text|operatorname|math\w+|hat|bar|tilde|overline|underbrace)(?![A-Za-z])")
 STRUCTURES = (  # 引数の中に括弧がなくなったものから、順に開く
-    (re.compile(r"(?<![A-Za-z}_^])\{([^{}]*)\}|(?<=[_^])\{([^{}]*)\}"), r"\1\2"),
+    (re.compile(r"(?<![A-Za-z0-9}_^])\{([^{}]*)\}|(?<=[_^])\{([^{}]*)\}"), r"\1\2"),
     (re.compile(r"\\pd\{([^{}]*)\}\{([^{}]*)\}"), r"\\partial \1/\\partial \2"),
-    (re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"), r"\1/\2"),
-    (re.compile(r"\\[dt]?frac ?(\w) ?(\w)"), r"\1/\2"),
+    (re.compile(r"\\[dt]?frac(?:\{([^{}]*)\}| ?(\w))(?:\{([^{}]*)\}| ?(\w))"), r"\1\2/\3\4"),
     (re.compile(r"\\sqrt\{(\w*)\}"), r"\\sqrt \1"),
     (re.compile(r"\\sqrt\{([^{}]*)\}"), r"\\sqrt(\1)"),
     (re.compile(r"\\abs\{([^{}]*)\}"), r"|\1|"),
@@ -44,6 +43,8 @@ def plain(tex: str) -> str:
     '∂L/∂W₁ = σ_w² n_in + 1/4'
     >>> plain(r"\frac{x-\mu_B}{\sqrt{\sigma_B^2+\varepsilon}} = \frac1N\sqrt{n}")
     'x-μ_B/√(σ_B²+ε) = 1/N√n'
+    >>> plain(r"\frac1{\sqrt{2\pi}}")
+    '1/√(2π)'
     >>> plain(r"\pd{L}{z_{nj}} \qquad \norm{\hat W_{l-1}} \bigl(\tfrac{n_{\text{in}}}{2}\bigr)")
     '∂L/∂z_nj ‖ W_l-1‖ (n_in/2 )'
     """
