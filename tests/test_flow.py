@@ -105,6 +105,24 @@ def test_rms_survives_numbers_whose_squares_underflow():
     assert per_layer(rms, [a, a]).shape == (5, 2)
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e-155, 1e200, 1e308])
+def test_rms_scales_with_its_values_where_squares_leave_the_range_of_floats(size):
+    a = rng().uniform(0.1, 1, (2, 30, 40))
+    np.testing.assert_allclose(rms(size * a), size * rms(a), rtol=1e-14)
+
+
+def test_rms_of_small_integers_does_not_wrap_around():
+    assert rms(np.full((3, 4), 100, np.int8)) == 100
+
+
+def test_rms_of_a_member_does_not_depend_on_its_neighbours():
+    """隣に測り直す要素があってもなくても、同じビット。塊の切り方で答えが変わらないため。"""
+    a = rng().standard_normal((3, 30, 40))
+    a[1] *= 1e-200
+    for i in range(3):
+        assert rms(a)[i] == rms(a[i])
+
+
 def test_spreads_are_standard_deviations():
     flow = gradient_flow(identity, xavier(), rng=rng(), depth=1, width=10, samples=50, seeds=1)
     one = activation_distribution(

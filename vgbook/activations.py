@@ -121,8 +121,8 @@ def _d_sigmoid(z: Array) -> Array:
 def _tanh(z: Array) -> Array:
     return np.tanh(z)
 def _d_tanh(z: Array) -> Array:
-    e: Array = np.exp(-np.abs(z))
-    return (2 * (e / (1 + e * e))) ** 2
+    e: Array = np.exp(-2 * np.abs(z))
+    return 4 * e / (1 + e) ** 2
 
 # --- 滑らかな ReLU の仲間。最後の 3 つは φ(z) = z·g(z)、φ′(z) = g(z) + z·g′(z) です。
 #     ±∞ で ∞·0 を作らないように、g がもう変わらないところで z を切り詰めます。

@@ -210,10 +210,19 @@ def rms(a: Array) -> Any:
     >>> float(rms(np.array([[3e-200, 3e-200]])))
     3e-200
     """
-    # 先に最大値で割る。二乗が float64 の最小の数を下回っても RMS を失わないため
-    top = np.abs(a).max(axis=(-2, -1), keepdims=True)
+    flat = np.asarray(a, np.result_type(a, np.float32)).reshape(*a.shape[:-2], -1)
+    info = np.finfo(flat.dtype)
+    with np.errstate(over="ignore"):
+        power = np.vecdot(flat, flat) / flat.shape[-1]  # 二乗の和は、自分自身との内積
+    safe = (info.tiny / info.eps < power) & (power < info.max)
+    return np.sqrt(power) if safe.all() else np.where(safe, np.sqrt(power), _scaled_rms(flat))[()]
+
+
+def _scaled_rms(a: Array) -> Any:
+    """最大値で割ってから測る RMS。二乗が型の最小の数を下回っても、0 にしないため。"""
+    top = np.abs(a).max(axis=-1, keepdims=True)
     scaled = a / np.where(top > 0, top, 1)
-    return top[..., 0, 0] * np.sqrt(np.square(scaled).mean(axis=(-2, -1)))
+    return top[..., 0] * np.sqrt(np.square(scaled).mean(axis=-1))
 
 
 def _std(a: Array) -> Any:

@@ -206,8 +206,10 @@ def mlp(
     ensemble = _common_ensemble([W.shape[:-2] for W in weights])
     layers: list[Layer] = []
     for W in weights:
-        members = np.broadcast_to(W, (*ensemble, *W.shape[-2:]))
-        layers.append(Affine(members.astype(dtype)))
+        shape = (*ensemble, *W.shape[-2:])
+        # 同じ重みを分け合う集団では、書き換えられるように、1 つずつ自分の重みをもたせる
+        members = W if W.shape == shape else np.broadcast_to(W, shape).copy()
+        layers.append(Affine(members.astype(dtype, copy=False)))
         if W is not weights[-1]:
             if norm is not None:
                 layers.append(norm(W.shape[-1], ensemble=ensemble, dtype=dtype))
