@@ -142,6 +142,14 @@ def test_values_agree_with_scipy():
     np.testing.assert_allclose(gelu(z), z * special.ndtr(z), rtol=1e-12)
 
 
+def test_the_float32_tail_of_gelu_keeps_every_digit():
+    """z² 倍に拡大されるはずの z の丸めが、入らないこと。"""
+    z = np.linspace(-12, 12, 2401).astype(np.float32)
+    np.testing.assert_allclose(gelu(z), gelu(z.astype(float)), rtol=4e-7)
+    z = z[np.abs(z + 0.7517915) > 0.1]  # 導関数の根の近くでは、2 つの項が打ち消し合う
+    np.testing.assert_allclose(gelu.derivative(z), gelu.derivative(z.astype(float)), rtol=1e-6)
+
+
 @every_activation
 def test_derivative_agrees_with_central_difference(activation):
     h = 1e-5

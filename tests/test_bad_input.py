@@ -116,7 +116,8 @@ not_finite_numbers = (
     not_finite | nothing | words | ragged | st.sampled_from([1j, [], [1.0, np.nan]])
 )
 not_spreads = not_finite_numbers | st.floats(max_value=0, exclude_max=True) | st.just([1.0, -1.0])
-not_slopes = not_finite | nothing | words | st.sampled_from([1j, [0.1], np.array([0.1])])
+not_slopes = not_finite | nothing | words | st.sampled_from([1j, [0.1], np.array([0.1]), True])
+TOO_LARGE = 10**400  # float で表せない整数
 not_shapes = st.integers() | nothing | words | st.tuples(not_counts)
 not_functions = st.integers() | words | st.just(X)
 not_rngs = (
@@ -142,7 +143,7 @@ not_inits = (
     | st.just([he(), xavier])
 )
 not_norms = (
-    st.sampled_from([BatchNorm(5), LayerNorm(5), [BatchNorm], relu, True, "batch"])
+    st.sampled_from([BatchNorm(5), LayerNorm(5), [BatchNorm], relu, he(), True, "batch"])
     | st.integers()
     | words
 )
@@ -292,14 +293,18 @@ flow = {"activation": relu, "init": he(), "depth": 2, "width": 4, "samples": 3}
 EDGE = {
     "relu": (relu, dict, {"z": nothing | words | ragged | st.sampled_from([1j, object()])}),
     "leaky_relu": (leaky_relu, dict, {"slope": not_spreads | st.floats(1, exclude_min=True)}),
-    "elu": (elu, dict, {"alpha": not_spreads}),
+    "elu": (elu, dict, {"alpha": not_spreads | st.sampled_from([True, TOO_LARGE])}),
     "constant": (
         constant,
         lambda: {"value": 1},
         {"value": not_finite_numbers, "copies": not_shapes},
     ),
     "normal": (normal, lambda: {"std": 1.0}, {"std": not_spreads, "copies": not_shapes}),
-    "he": (he, dict, {"gain": not_spreads, "copies": not_shapes, "slope": not_slopes}),
+    "he": (
+        he,
+        dict,
+        {"gain": not_spreads, "copies": not_shapes, "slope": not_slopes | st.just(TOO_LARGE)},
+    ),
     **{
         init.__name__: (init, dict, {"gain": not_spreads, "copies": not_shapes})
         for init in (xavier, glorot, glorot_uniform, orthogonal)
@@ -330,7 +335,7 @@ EDGE = {
             "ensemble": not_shapes,
             "eps": not_positive_number,
             "momentum": not_fractions,
-            "running_var": not_spreads,
+            "running_var": not_spreads | st.just([1.0, 2.0]),
             "dtype": not_dtypes,
         },
     ),

@@ -131,6 +131,23 @@ def test_float32_needs_a_larger_step():
     assert coarse.relative < fine.relative
 
 
+def test_float32_weights_are_judged_by_their_own_rounding():
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), dtype=np.float32)
+    assert X.dtype == np.float64
+    assert all(check.ok() for check in check_gradients(network, X, LABELS, h=1e-3))
+
+
+def test_the_point_is_restored_when_the_function_fails():
+    a = np.array([1.0, 2.0])
+
+    def fails(a):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        numerical_gradient(fails, a)
+    np.testing.assert_array_equal(a, [1.0, 2.0])
+
+
 def test_the_network_is_left_as_it_was():
     network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), norm=BatchNorm)
     network.forward(X)

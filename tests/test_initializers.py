@@ -142,3 +142,8 @@ def test_fans_and_generators_are_checked():
         he()(3, 3, rng=0)
     with pytest.raises(ValueError, match="slope"):
         he(slope=math.inf)
+
+
+def test_he_takes_any_slope_that_is_a_number():
+    W, steep = (he(slope=s)(50, 50, rng=np.random.default_rng(0)) for s in (0.0, 1e200))
+    np.testing.assert_allclose(steep, W / 1e200, rtol=1e-12)

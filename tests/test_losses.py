@@ -81,3 +81,20 @@ def test_bad_shapes_are_named():
         softmax_cross_entropy(np.zeros(4), np.array([0]))
     with pytest.raises(ValueError, match="y と t"):
         mean_squared_error(np.zeros((2, 3)), np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize(("dtype", "low"), [(np.int8, -100), (np.uint8, 0), (np.int64, -100)])
+def test_small_integers_do_not_wrap_around(dtype, low):
+    logits, y = np.array([[low, 100]], dtype), np.array([[0]], dtype)
+    exact, d_exact = softmax_cross_entropy(logits.astype(float), np.array([0]))
+    loss, d = softmax_cross_entropy(logits, np.array([0]))
+    assert loss == exact == 100 - low
+    np.testing.assert_array_equal(d, d_exact)
+    loss, dy = mean_squared_error(y, np.array([[1]], dtype))
+    assert (loss, dy) == (0.5, [[-1.0]])
+
+
+def test_an_impossible_class_costs_nothing_unless_it_is_the_answer():
+    logits = np.array([[-np.inf, 0.0, 0.0]])
+    assert softmax_cross_entropy(logits, np.array([1]))[0] == pytest.approx(np.log(2))
+    assert softmax_cross_entropy(logits, np.array([0]))[0] == np.inf

@@ -185,3 +185,8 @@ def test_signals_refuse_data_that_do_not_fit():
         signals(network, x, d_output[:4])
     with pytest.raises(ValueError, match="NaN"):
         signals(network, np.full((5, 3), np.nan), d_output)
+
+
+def test_weights_beyond_the_type_are_refused_instead_of_becoming_infinite():
+    with pytest.raises(ValueError, match="float32 で表せません"):
+        mlp([4, 3], relu, normal(1e39), rng=np.random.default_rng(0), dtype=np.float32)

@@ -153,3 +153,18 @@ def test_clipping_leaves_small_and_zero_gradients_alone():
     np.testing.assert_array_equal(layer.params["W"][1], 0.9)
     with pytest.raises(ValueError, match="max_norm"):
         Clip(SGD(1.0), max_norm=0)
+    for bad in (SGD, None, 0.1):
+        with pytest.raises(TypeError, match="optimizer"):
+            Clip(bad, max_norm=1.0)
+
+
+@pytest.mark.parametrize("make", [ours for ours, _ in PAIRS], ids=NAMES)
+def test_a_step_before_the_gradients_is_refused_and_leaves_no_trace(make):
+    network = Network([Affine(np.ones((2, 1)))])
+    optimizer = make(0.1)
+    with pytest.raises(RuntimeError, match="勾配がまだありません"):
+        optimizer.step(network)
+    network.forward(np.ones((3, 2)))
+    network.gradients(np.ones((3, 1)))
+    optimizer.step(network)
+    assert np.all(network[0].params["W"] < 1)

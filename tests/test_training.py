@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,10 +10,10 @@ import torch
 
 from vgbook.activations import relu, tanh
 from vgbook.initializers import he, normal, xavier
-from vgbook.losses import mean_squared_error
+from vgbook.losses import mean_squared_error, softmax_cross_entropy
 from vgbook.network import mlp
 from vgbook.normalization import BatchNorm, LayerNorm
-from vgbook.optimizers import SGD, AdaGrad, Adam, Momentum, RMSProp
+from vgbook.optimizers import SGD, AdaGrad, Adam, Clip, Momentum, RMSProp
 from vgbook.training import accuracy, fit
 
 
@@ -175,6 +176,74 @@ def test_an_ensemble_learns_a_regression_and_names_targets_of_another_width():
         fit(network, SGD(0.1), x, np.repeat(x[:, :1], 9, axis=1), **options)
 
 
+@pytest.mark.parametrize("leading", [(), (3,)])
+def test_clipping_bounds_every_update_of_a_training_run(leading):
+    x, labels = blobs()
+    network = mlp([4, 8, 3], relu, he(gain=np.full(leading, 20.0)), rng=rng())
+    weights = []
+    fit(
+        network,
+        Clip(SGD(0.5), max_norm=0.01),
+        x,
+        labels,
+        steps=10,
+        batch_size=16,
+        rng=rng(),
+        watch=lambda step, network: weights.append(
+            np.concatenate([p.reshape(*leading, -1) for p, _ in network.pairs()], axis=-1)
+        ),
+    )
+    moved = np.linalg.norm(np.diff(weights, axis=0), axis=-1)
+    np.testing.assert_allclose(moved, 0.5 * 0.01, rtol=1e-6)  # どの更新も上限に達する大きさ
+
+
+def test_a_clipped_optimizer_shows_its_learning_rate_to_the_check_of_shapes():
+    x, labels = blobs()
+    network = mlp([4, 3], relu, he(), rng=rng())
+    optimizer = Clip(SGD([0.1, 0.2]), max_norm=1.0)
+    with pytest.raises(ValueError, match="lr の形"):
+        fit(network, optimizer, x, labels, steps=1, batch_size=8, rng=rng())
+
+
+def test_any_object_with_a_step_may_be_the_optimizer():
+    class Frozen:
+        def step(self, network):
+            pass
+
+    x, labels = blobs()
+    network = mlp([4, 8, 3], relu, he(gain=[1.0, 2.0]), rng=rng())
+    before = network[0].params["W"].copy()
+    fit(network, Frozen(), x, labels, steps=2, batch_size=8, rng=rng())
+    np.testing.assert_array_equal(network[0].params["W"], before)
+
+
+def test_a_loss_of_ones_own_may_take_labels_or_targets():
+    x, labels = blobs()
+    run = {"steps": 5, "batch_size": 16}
+
+    def trained(loss, t):
+        network = mlp([4, 8, 3], relu, he(), rng=rng())
+        return fit(network, SGD(0.1), x, t, rng=rng(), loss=loss, **run).loss
+
+    np.testing.assert_array_equal(
+        trained(partial(softmax_cross_entropy), labels), trained(softmax_cross_entropy, labels)
+    )
+    targets = np.eye(3)[labels]
+    np.testing.assert_array_equal(
+        trained(partial(mean_squared_error), targets), trained(mean_squared_error, targets)
+    )
+
+
+def test_narrow_data_do_not_narrow_the_losses_of_a_wide_network():
+    """float32 に収まらない損失も、float64 のネットワークなら発散ではない。"""
+    x, labels = blobs(dtype=np.float32)
+    network = mlp([4, 6, 3], relu, he(gain=1e21), rng=rng())
+    history = fit(network, SGD(1e-30), x, labels, steps=2, batch_size=5, rng=rng())
+    assert history.loss.dtype == np.float64
+    assert history.loss.max() > np.finfo(np.float32).max
+    assert not history.diverged
+
+
 def test_nothing_is_printed_where_there_is_no_terminal(capfd):
     x, labels = blobs()
     assert not sys.stderr.isatty()
@@ -199,6 +268,12 @@ def test_nothing_is_printed_where_there_is_no_terminal(capfd):
         ({"evaluate_every": 0}, ValueError, "evaluate_every"),
         ({"rng": 0}, TypeError, "rng"),
         ({"x_test": np.zeros((5, 4))}, ValueError, "両方"),
+        (
+            {"labels": np.eye(3)[:1].repeat(120, 0), "loss": mean_squared_error}
+            | {"evaluate_every": 1},
+            ValueError,
+            "正解率は、labels がクラスの番号",
+        ),
     ],
 )
 def test_bad_input_is_named(changes, error, message):

@@ -5,6 +5,7 @@
 """
 
 import math
+import numbers
 import operator
 from typing import Any
 
@@ -92,6 +93,30 @@ def check_numbers(name: str, value: object, *, least: float = -math.inf) -> Arra
     return array if array.ndim else float(array)
 
 
+def as_real(value: object) -> float:
+    """``value`` が有限な実数なら float、そうでなければ NaN。真偽値は数に入れない。"""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:  # 大きすぎる整数
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def check_number(name: str, value: object, *, least: float = -math.inf) -> float:
+    """``value`` が ``least`` 以上の有限な、1 つの実数であることを確かめる。"""
+    number = check_numbers(name, value, least=least)
+    if not isinstance(number, float):
+        raise ValueError(f"{name} には 1 つの実数を渡してください。受け取った値: {value!r}")
+    return number
+
+
+def as_float(array: Array) -> Array:
+    """整数の配列を float64 にする。小さな整数の型では、引き算があふれて回り込むため。"""
+    return array if array.dtype.kind == "f" else array.astype(float)
+
+
 def check_data(name: str, x: object, *, width: int | None = None) -> Array:
     """``x`` が空でなく有限な実数の行列 (..., 標本数, 特徴数) であることを確かめる。"""
     array = as_array(name, x)
@@ -109,7 +134,7 @@ def check_data(name: str, x: object, *, width: int | None = None) -> Array:
     if not np.all(np.isfinite(array)):
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         raise ValueError(f"{name} に有限でない値 (NaN または inf) が {bad} 個あります。")
-    return array if array.dtype.kind == "f" else array.astype(float)
+    return as_float(array)
 
 
 def check_labels(name: str, labels: object, *, size: int, classes: float = math.inf) -> Array:

@@ -20,6 +20,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vgbook._checks import as_real
+
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 
@@ -139,7 +141,7 @@ def _gelu(z: Array) -> Array:
     return np.maximum(z, -40.0) * _normal_cdf(z)
 def _d_gelu(z: Array) -> Array:
     z = np.clip(z, -40.0, 40.0)
-    return _normal_cdf(z) + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return _normal_cdf(z) + z * _normal_pdf(z)
 
 def _mish(z: Array) -> Array:
     t, _ = _tanh_softplus(z)
@@ -148,10 +150,16 @@ def _d_mish(z: Array) -> Array:
     t, dt = _tanh_softplus(z)
     return t + np.clip(z, -1000.0, 1000.0) * dt
 
+# 裾では z の丸めが z² 倍になって効くので、正規分布は float64 で計算してから z の型に戻します。
 def _normal_cdf(z: Array) -> Array:
     from scipy.special import erfc
 
-    return (erfc(z * -math.sqrt(0.5)) / 2).astype(z.dtype, copy=False)
+    wide = z.astype(float, copy=False)
+    return (erfc(wide * -math.sqrt(0.5)) / 2).astype(z.dtype, copy=False)
+def _normal_pdf(z: Array) -> Array:
+    wide = z.astype(float, copy=False)
+    density: Array = np.exp(-wide * wide / 2) / math.sqrt(2 * math.pi)
+    return density.astype(z.dtype, copy=False)
 
 def _tanh_softplus(z: Array) -> tuple[Array, Array]:
     p, m = np.exp(np.minimum(z, 0.0)), np.exp(-np.maximum(z, 0.0))  # p / m = exp(z)
@@ -240,8 +248,8 @@ def elu(alpha: float = 1.0) -> Activation:
 def _number(name: str, value: float, high: float) -> float:
     expected = "0 以上の有限な" if math.isinf(high) else f"0 以上 {high:g} 以下の"
     message = f"{name} には {expected}実数を渡してください。受け取った値: {value!r}"
-    if not isinstance(value, numbers.Real):
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise TypeError(message)
-    if not (0 <= value <= high and math.isfinite(value)):
+    if not 0 <= as_real(value) <= high:
         raise ValueError(message)
     return float(value)

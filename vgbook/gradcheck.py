@@ -28,10 +28,12 @@ def _shaken(f: Callable[[], Any], a: Array, h: float) -> Iterator[tuple[Any, Any
         at = (..., *index)
         kept = a[at].copy()
         a[at] = kept + h
-        plus = f()
-        a[at] = kept - h
-        minus = f()
-        a[at] = kept
+        try:
+            plus = f()
+            a[at] = kept - h
+            minus = f()
+        finally:
+            a[at] = kept
         yield at, plus, minus
 
 
@@ -178,7 +180,10 @@ def check_gradients(
     x = np.array(np.broadcast_to(x, (*network.ensemble, *x.shape)))
     value, dy = loss(network.forward(x), labels)
     dx = network.backward(dy)
-    noise = ROUNDING_STEPS * float(np.finfo(x.dtype).eps * np.max(np.abs(value)) / h)
+    # 粗いほうの型の丸めが効く。float32 の重みを float64 の入力で検算することもある
+    params = [param for layer in network for param in layer.params.values()]
+    eps = max(np.finfo(a.dtype).eps for a in (x, *params))
+    noise = ROUNDING_STEPS * float(eps * np.max(np.abs(value)) / h)
 
     def loss_and_sides() -> tuple[Any, Array]:
         value, _ = loss(network.forward(x), labels)

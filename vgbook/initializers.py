@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._checks import check_count, check_numbers, check_rng, check_shape
+from vgbook._checks import as_real, check_count, check_numbers, check_rng, check_shape
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -365,9 +365,9 @@ def he(slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initial
     >>> he()(200, 100, rng=np.random.default_rng(0)).std().round(2)
     np.float64(0.1)
     """
-    if not (isinstance(slope, int | float | np.number) and math.isfinite(slope)):
+    if math.isnan(as_real(slope)):
         raise ValueError(f"slope には有限の実数を渡してください。受け取った値: {slope!r}")
-    scale = math.sqrt(2.0 / (1.0 + float(slope) ** 2)) * _spread("gain", gain)
+    scale = math.sqrt(2.0) / math.hypot(1.0, slope) * _spread("gain", gain)
     return Initializer("he", _gaussian, _fan_in, scale, copies)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vgbook._checks import as_array, check_labels
+from vgbook._checks import as_array, as_float, check_labels
 
 Array = np.ndarray[Any, Any]
 
@@ -32,7 +32,7 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     Returns
     -------
     loss : ndarray, shape (...)
-        バッチで平均した損失 [nat]。有限でない出力をもつ要素は NaN。
+        バッチで平均した損失 [nat]。NaN か +∞ の出力をもつ要素は NaN。−∞ の出力は確率 0 です。
     d_logits : ndarray, shape (..., N, K)
         ∂L/∂logits。
 
@@ -56,6 +56,7 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
             f"logits には空でない (..., 標本数, クラス数) の実数の配列を渡してください。"
             f"受け取った形と dtype: {logits.shape}, {logits.dtype}"
         )
+    logits = as_float(logits)
     labels = check_labels("labels", labels, size=size, classes=classes)
     rows = np.arange(size)
     with np.errstate(invalid="ignore"):  # inf − inf は NaN。発散した要素の印として残す
@@ -112,6 +113,6 @@ def mean_squared_error(y: Array, t: Array) -> tuple[Array, Array]:
         raise TypeError(
             f"y と t には実数の配列を渡してください。受け取った dtype: {y.dtype} と {t.dtype}"
         )
-    diff = y - t
+    diff = as_float(y) - as_float(t)
     size = y.shape[-2]
     return np.square(diff).sum(axis=(-2, -1)) / (2 * size), diff / size

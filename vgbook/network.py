@@ -96,8 +96,13 @@ class Network:
                 layer.training = True  # type: ignore[attr-defined]
 
     def pairs(self) -> Iterator[tuple[Array, Array]]:
-        """学習する配列とその勾配の組を、入力側の層から順に返す。"""
+        """学習する配列とその勾配の組を、入力側の層から順に返す。勾配は逆伝播が残す。"""
         for layer in self:
+            if layer.params.keys() != layer.grads.keys():
+                raise RuntimeError(
+                    "勾配がまだありません。先に backward か gradients を呼んでください。"
+                    f"勾配のない層: {type(layer).__name__}"
+                )
             for name, param in layer.params.items():
                 yield param, layer.grads[name]
 
@@ -209,7 +214,7 @@ def mlp(
         shape = (*ensemble, *W.shape[-2:])
         # 同じ重みを分け合う集団では、書き換えられるように、1 つずつ自分の重みをもたせる
         members = W if W.shape == shape else np.broadcast_to(W, shape).copy()
-        layers.append(Affine(members.astype(dtype, copy=False)))
+        layers.append(Affine(_cast(members, dtype)))
         if W is not weights[-1]:
             if norm is not None:
                 layers.append(norm(W.shape[-1], ensemble=ensemble, dtype=dtype))
@@ -217,6 +222,17 @@ def mlp(
     if output is not identity:
         layers.append(Activate(output))
     return Network(layers)
+
+
+def _cast(W: Array, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore"):
+        cast = W.astype(dtype, copy=False)
+    if not np.isfinite(cast).all():
+        raise ValueError(
+            f"init の重みが大きすぎて {dtype} で表せません。"
+            f"標準偏差を小さくしてください。受け取った重みの最大値: {np.abs(W).max():.3g}"
+        )
+    return cast
 
 
 def _check_widths(widths: Sequence[int]) -> list[int]:
@@ -253,7 +269,7 @@ def _check_parts(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
             f"渡してください。受け取った値: {inits!r}"
         )
-    if norm is not None and (not callable(norm) or isinstance(norm, Activation)):
+    if norm is not None and (not callable(norm) or isinstance(norm, Activation | Initializer)):
         raise TypeError(
             "norm には BatchNorm、LayerNorm、その functools.partial か None を渡してください。"
             f"受け取った値: {norm!r}"
@@ -278,6 +294,8 @@ class Signals(NamedTuple):
 
 def signals(network: Network, x: Array, d_output: Array) -> Signals:
     """順伝播と逆伝播を 1 回ずつ行い、途中の信号をすべて返す。
+
+    バッチ正規化は学習時の統計で動き、その移動平均も 1 回ぶん進みます。
 
     Parameters
     ----------

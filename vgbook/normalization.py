@@ -13,7 +13,7 @@ from vgbook._checks import (
     check_count,
     check_dtype,
     check_fraction,
-    check_numbers,
+    check_number,
     check_positive,
     check_shape,
 )
@@ -102,7 +102,7 @@ class BatchNorm:
         check_count("n", n)
         check_positive("eps", eps)
         check_fraction("momentum", momentum)
-        check_numbers("running_var", running_var, least=0)
+        check_number("running_var", running_var, least=0)
         dtype = check_dtype(dtype)
         shape = (*check_shape("ensemble", ensemble), 1, n)
         self.eps, self.momentum, self.unbiased = eps, momentum, unbiased

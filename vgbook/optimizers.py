@@ -35,14 +35,23 @@ class _State:
 
     def of(self, network: Network) -> list[Array]:
         if self.network is None:
-            self.network = network
             self.arrays = [np.zeros_like(param) for param, _ in network.pairs()]
+            self.network = network
         if self.network is not network:
             raise ValueError(
                 "最適化手法は、1 つのネットワークにつき 1 つ作ってください。この最適化手法は、"
                 "別のネットワークの学習で貯めた勾配の記録をもっています。"
             )
         return self.arrays
+
+
+def check_optimizer(optimizer: object) -> None:
+    """``optimizer`` が最適化手法のオブジェクトであることを確かめる。クラスそのものは断る。"""
+    if isinstance(optimizer, type) or not callable(getattr(optimizer, "step", None)):
+        raise TypeError(
+            "optimizer には最適化手法 (SGD(lr=0.01) など) を渡してください。"
+            f"受け取った値: {optimizer!r}"
+        )
 
 
 class SGD:
@@ -277,6 +286,8 @@ class Clip:
 
     Raises
     ------
+    TypeError
+        ``optimizer`` が最適化手法でないとき。
     ValueError
         ``max_norm`` が正でないとき。
 
@@ -291,8 +302,14 @@ class Clip:
     """
 
     def __init__(self, optimizer: Any, max_norm: float) -> None:
+        check_optimizer(optimizer)
         check_positive("max_norm", max_norm)
         self.optimizer, self.max_norm = optimizer, max_norm
+
+    @property
+    def lr(self) -> Any:
+        """切り詰めた後に使う学習率。"""
+        return getattr(self.optimizer, "lr", 1.0)
 
     def step(self, network: Network) -> None:
         """勾配を切り詰めて、重みを 1 回更新する。"""

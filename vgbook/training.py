@@ -10,10 +10,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._checks import check_callable, check_count, check_data, check_labels, check_rng
-from vgbook.losses import softmax_cross_entropy
+from vgbook._checks import (
+    as_array,
+    check_callable,
+    check_count,
+    check_data,
+    check_labels,
+    check_rng,
+)
+from vgbook.losses import mean_squared_error, softmax_cross_entropy
 from vgbook.network import Network, check_network
 from vgbook.normalization import BatchNorm
+from vgbook.optimizers import check_optimizer
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +48,8 @@ class History(NamedTuple):
     test_accuracy: Array
     """テストデータでの正解率、(回数, ...)。テストデータがなければ NaN。"""
     diverged_at: Array
-    """損失が有限でなくなったステップ、(...)。発散しなければ −1。"""
+    """損失が有限でなくなったステップ、(...)。発散しなければ −1。最後の更新で壊れた要素も、
+    損失を測り直さなければ −1 のままです (正解率は NaN になります)。"""
 
     @property
     def diverged(self) -> Array:
@@ -125,12 +134,12 @@ def fit(
     ----------
     network : Network
         学習させるネットワーク。重みは書き換わります。
-    optimizer : SGD, Momentum, AdaGrad, RMSProp or Adam
+    optimizer : SGD, Momentum, AdaGrad, RMSProp, Adam or Clip
         最適化手法。
     x : ndarray, shape (N, n_in)
         訓練データ。
     labels : ndarray of int, shape (N,)
-        正解のクラス。``loss`` が `mean_squared_error` なら目標 (N, n_out)。
+        正解のクラス。`mean_squared_error` のように目標の値と比べる ``loss`` なら、目標 (N, n_out)。
     steps, batch_size : int
         更新の回数と、ミニバッチの大きさ (N 以下)。
     rng : numpy.random.Generator
@@ -140,7 +149,7 @@ def fit(
     x_test, labels_test : ndarray, optional
         テストデータ。
     evaluate_every : int, optional
-        何ステップごとに正解率を測るか。最初の更新の後にも測ります。
+        何ステップごとに正解率を測るか。最初の更新の後にも測ります。``labels`` がクラスのときだけ。
     reevaluate : bool
         True なら、損失を更新の後に同じミニバッチで測り直します (『ゼロから作る』6.2.4 の流儀)。
     watch : callable, optional
@@ -177,6 +186,11 @@ def fit(
         check_callable("watch", watch)
     x, labels = _check_pair(network, x, labels, "x", "labels", loss)
     _check_optimizer(network, optimizer)
+    if evaluate_every is not None and labels.ndim != 1:
+        raise ValueError(
+            "正解率は、labels がクラスの番号 (標本数,) のときだけ測れます。evaluate_every を"
+            f"省いてください。受け取った labels の形: {labels.shape}"
+        )
     has_test = x_test is not None and labels_test is not None
     if (x_test is None) != (labels_test is None):
         only = "labels_test" if x_test is None else "x_test"
@@ -188,7 +202,8 @@ def fit(
     steps = _check_schedule(network, steps, batch_size, len(x), evaluate_every)
     check_rng(rng)
 
-    losses = np.full((steps, *network.ensemble), np.nan, x.dtype)
+    dtype = np.result_type(x, *(affine.params["W"] for affine in network.affines))
+    losses = np.full((steps, *network.ensemble), np.nan, dtype)
     diverged_at = np.full(network.ensemble, -1)
     at, train, test = [], [], []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -213,7 +228,7 @@ def fit(
     shape = (len(at), *network.ensemble)
     missing = np.full(shape, np.nan)
     return History(
-        loss=np.where(np.isfinite(losses), losses, np.nan).astype(x.dtype),
+        loss=np.where(np.isfinite(losses), losses, np.nan).astype(dtype),
         at=np.array(at, dtype=int),
         train_accuracy=np.array(train).reshape(shape),
         test_accuracy=np.array(test).reshape(shape) if has_test else missing,
@@ -236,7 +251,9 @@ def _check_pair(
     x = check_data(x_name, x, width=W_first.shape[-2])
     if x.ndim != 2:
         raise ValueError(f"{x_name} の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
-    if loss is None or loss is softmax_cross_entropy:
+    if loss is not mean_squared_error and (
+        loss in (None, softmax_cross_entropy) or _are_classes(labels)
+    ):
         return x, check_labels(labels_name, labels, size=len(x), classes=W_last.shape[-1])
     targets = check_data(labels_name, labels, width=W_last.shape[-1])
     if len(targets) != len(x):
@@ -247,13 +264,15 @@ def _check_pair(
     return x, targets
 
 
+def _are_classes(labels: object) -> bool:
+    """クラスの番号の列 (整数の 1 次元の配列) か。"""
+    array = as_array("labels", labels)
+    return array.ndim == 1 and array.dtype.kind in "iu"
+
+
 def _check_optimizer(network: Network, optimizer: object) -> None:
-    if isinstance(optimizer, type) or not callable(getattr(optimizer, "step", None)):
-        raise TypeError(
-            "optimizer には最適化手法 (SGD(lr=0.01) など) を渡してください。"
-            f"受け取った値: {optimizer!r}"
-        )
-    check_rates(getattr(optimizer, "lr", ()), network.ensemble)
+    check_optimizer(optimizer)
+    check_rates(getattr(optimizer, "lr", 1.0), network.ensemble)
 
 
 def check_rates(lr: ArrayLike, ensemble: tuple[int, ...]) -> None:
