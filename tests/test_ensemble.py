@@ -1,6 +1,7 @@
 """集団を走らせる: 乱数列の独立、塊と実行の場所によらない結果、失敗の伝え方。"""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -436,3 +437,30 @@ def test_a_part_of_an_initializer_is_the_same_numbers():
     whole = init(5, 4, rng=rng())
     np.testing.assert_array_equal(take(init, slice(1, 3))(5, 4, rng=rng()), whole[1:])
     assert take(he(copies=(4,)), slice(0, 1)).ensemble == (4,)
+
+
+REPEATED_FLOW = """
+import resource
+import numpy as np
+from vgbook import tanh, xavier
+from vgbook.flow import gradient_flow
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    gradient_flow(
+        tanh, xavier(gain=np.linspace(0.5, 2, 8)), rng=np.random.default_rng(0),
+        depth=50, samples=100, seeds=2, chunk=2,
+    )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults(), faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc の敷居の話")
+def test_chunks_use_the_memory_of_the_chunks_before_them():
+    """2 度目は、新しいページをほとんど受け取らない。"""
+    run = [sys.executable, "-c", REPEATED_FLOW]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    first, second = map(int, done.stdout.split())
+    assert second < first / 10

@@ -14,6 +14,9 @@ from vgbook._checks import check_count, check_rng
 
 Run: TypeAlias = Callable[[np.random.Generator, slice], Any]
 
+LARGE = 31 * 2**20
+"""一度に確保して返すバイト数。glibc が敷居を上げるのは、32 MiB までの領域を返したとき。"""
+
 
 class Job(NamedTuple):
     """1 つの仕事: ある seed の乱数列で、集団のある塊を計算する。"""
@@ -76,10 +79,21 @@ def _work(nbytes: int, home: int, run: Run, job: Job) -> Any:
     from threadpoolctl import threadpool_limits
 
     _check_memory(nbytes)
+    _keep_freed_memory()
     rng = copy.deepcopy(job.rng)  # 同じ seed のどの塊も、乱数列を初めから引く
     # 呼んだプロセスの BLAS は、run_jobs がもう 1 スレッドにしている
     with nullcontext() if os.getpid() == home else threadpool_limits(limits=1):
         return run(rng, job.part)
+
+
+def _keep_freed_memory() -> None:
+    """解放した配列のメモリーを OS に返さず、次の塊に使い回させる。
+
+    塊が終わるたびに返すと、次の塊はページを 1 枚ずつ受け取り直し、深いネットワークでは計算と
+    並ぶ時間がかかる。glibc は、大きな領域が返されると、その 2 倍までのメモリーを手元に残すように
+    なる (mallopt(3) の M_MMAP_THRESHOLD)。ほかの C ライブラリでは何も変わらない。
+    """
+    np.empty(LARGE, np.uint8)
 
 
 def _check_finished(future: Future[Any], job: Job) -> None:
