@@ -453,14 +453,19 @@ def faults():
     )
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-print(faults(), faults())
+print(*(faults() for _ in range(6)))
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc の敷居の話")
 def test_chunks_use_the_memory_of_the_chunks_before_them():
-    """2 度目は、新しいページをほとんど受け取らない。"""
+    """2 度目からは、新しいページをほとんど受け取らない。
+
+    1 度か 2 度は、ほかのスレッドが先に取ったメモリーの代わりを受け取るので、中央値で比べる。
+    """
     run = [sys.executable, "-c", REPEATED_FLOW]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
-    first, second = map(int, done.stdout.split())
-    assert second < first / 10
+    # Dask はワーカーを起こすとき、敷居を決める環境変数をこのプロセスに残す
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
+    first, *later = map(int, done.stdout.split())
+    assert np.median(later) < first / 100

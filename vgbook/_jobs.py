@@ -4,7 +4,7 @@ import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -50,6 +50,7 @@ def run_jobs(
     threads = min(cpus(), seeds * len(parts))
     _check_memory(nbytes * (threads if executor is None else 1))
     children = rng.spawn(seeds)
+    _keep_freed_memory()
     jobs = [Job(i, child, part) for i, child in enumerate(children) for part in parts]
     # 小さな行列積では BLAS の中の並列化は遅くなるだけなので、並列は塊の単位でとる
     with threadpool_limits(limits=1):
@@ -79,10 +80,11 @@ def _work(nbytes: int, home: int, run: Run, job: Job) -> Any:
     from threadpoolctl import threadpool_limits
 
     _check_memory(nbytes)
-    _keep_freed_memory()
     rng = copy.deepcopy(job.rng)  # 同じ seed のどの塊も、乱数列を初めから引く
-    # 呼んだプロセスの BLAS は、run_jobs がもう 1 スレッドにしている
-    with nullcontext() if os.getpid() == home else threadpool_limits(limits=1):
+    if os.getpid() == home:  # run_jobs が、もう支度を済ませている
+        return run(rng, job.part)
+    _keep_freed_memory()
+    with threadpool_limits(limits=1):
         return run(rng, job.part)
 
 
