@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vgbook.flow import rms
-
 Array = np.ndarray
 E, BATCH, N_IN, N_OUT = 8, 100, 784, 100
 
@@ -46,7 +44,6 @@ def trades() -> list[Trade]:
             lambda: W.__isub__(0.01 * grad),
             lambda: W.__isub__(np.multiply(grad, 0.01, out=buffer)),
         ),
-        Trade("RMS を割らずに求める", lambda: rms(z), lambda: np.sqrt((z * z).mean(axis=(-2, -1)))),
     ]  # fmt: skip
 
 
