@@ -8,7 +8,7 @@ r"""勾配消失問題を、導いて、動かして、確かめるための Num
 
 activations, initializers, layers, normalization, residual, recurrent, losses, network,
 optimizers, training, gradcheck, quadrature, moments, meanfield, lsuv, datasets, ensemble,
-flow, experiments, diagnosis, plotting, numerals,
+flow, experiments, diagnosis, pytorch, plotting, numerals,
 interactive, explore, phase
 
 記号と形の対応は次のとおりです。``...`` はネットワークの集団 (アンサンブル) の軸で、
@@ -45,7 +45,7 @@ from vgbook.activations import (
     tanh,
 )
 from vgbook.datasets import Dataset, digits, gaussian, mnist
-from vgbook.diagnosis import Diagnosis, diagnose, from_state_dict
+from vgbook.diagnosis import Diagnosis, diagnose
 from vgbook.ensemble import over_members, over_seeds
 from vgbook.experiments import batch_norm_grid, compare_initializers, learning_speed
 from vgbook.flow import Flow, activation_distribution, gradient_flow
@@ -68,6 +68,7 @@ from vgbook.lsuv import lsuv
 from vgbook.network import Network, Signals, mlp, signals, trace
 from vgbook.normalization import BatchNorm, LayerNorm
 from vgbook.optimizers import SGD, AdaGrad, Adam, Clip, Momentum, RMSProp
+from vgbook.pytorch import from_state_dict
 from vgbook.recurrent import Recurrent
 from vgbook.residual import Residual
 from vgbook.training import History, accuracy, fit

@@ -2,24 +2,25 @@
 
 順伝播と逆伝播を 1 回ずつ行い、層ごとに測った値を決まった規則に当てはめます。どの判定にも、
 使った規則と閾値、測った値、治し方の候補を添えます。
+
+アフィン変換から次のアフィン変換の手前までを、1 つの層と数えます。残差ブロックの枝もほどきます。
 """
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from vgbook._checks import as_array, check_callable, check_data, check_positive
-from vgbook.activations import Activation
-from vgbook.flow import rms
+from vgbook._checks import check_callable, check_data, check_positive
+from vgbook.flow import per_layer, rms
 from vgbook.layers import Activate, Affine, Layer
 from vgbook.losses import softmax_cross_entropy
-from vgbook.network import Network, check_network, signals
+from vgbook.network import Network, check_network
+from vgbook.residual import Residual
 
 Array = np.ndarray[Any, Any]
 
@@ -41,9 +42,9 @@ class Finding(NamedTuple):
     """1 つの判定。"""
 
     layer: int
-    """アフィン変換の層の番号。1 が入力側。"""
+    """層の番号。1 が入力側。残差ブロックの枝の層も、計算の順に数える。"""
     verdict: str
-    """``"発散"``、``"消失"``、``"爆発"``、``"飽和"``、``"死"``、``"埋没"`` のどれか。"""
+    """`CURES` にある名前のどれか。"""
     rule: str
     """測った値と、使った規則。"""
     cure: str
@@ -57,10 +58,12 @@ CURES = {
     "飽和": "重みの標準偏差を小さくする。入力を標準化する。ReLU の仲間に替える。",
     "死": "学習率を下げる。バイアスを 0 に戻す。Leaky ReLU か GELU に替える。",
     "埋没": "重みの標準偏差を大きくする。原点で 0 になる活性化関数に替える。正規化を入れる。",
+    "無勾配": "損失が最小値でないことを確かめる。出力の活性化関数を外す。",
 }
 """判定ごとの治し方の候補。"""
 
-COLUMNS = ("層", "h", "標本間の差", "δ", "dW", "更新の比", "飽和", "死", "判定")
+SIZES = {"h": "h", "distinct": "標本間の差", "delta": "δ", "dW": "dW"}
+COLUMNS = ("層", *SIZES.values(), "更新の比", "飽和", "死", "判定")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,10 @@ class Diagnosis:
         飽和した値の割合と、どの標本でも φ′ = 0 のユニットの割合。
     findings : list of Finding
         判定。空なら「良好」です。
+    blocks : mapping of int to int
+        残差ブロックの枝にある層の番号から、何番目のブロックかへの対応。
+
+    発散のために測れなかった値は NaN で、表では「—」です。
     """
 
     h: Array
@@ -86,6 +93,7 @@ class Diagnosis:
     saturated: Array
     dead: Array
     findings: list[Finding]
+    blocks: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def healthy(self) -> bool:
@@ -94,22 +102,30 @@ class Diagnosis:
 
     def rows(self) -> list[list[str]]:
         """層ごとの値を文字にした表。"""
+        # 比べる基準は出力層の δ なので、それが測れなければ、どの層も良好とは言えない
+        healthy = "良好" if self.delta[-1] > 0 else "—"
         table = []
         for i in range(len(self.h)):
             names = [f.verdict for f in self.findings if f.layer == i + 1]
-            sizes = (self.h, self.distinct, self.delta, self.dW, self.update)
-            shares = (self.saturated, self.dead)
+            sizes = [v[i] for v in (self.h, self.distinct, self.delta, self.dW, self.update)]
+            shares = [100 * v[i] for v in (self.saturated, self.dead)]
             table.append(
-                [str(i + 1)]
-                + [f"{values[i]:.1e}" for values in sizes]
-                + [f"{100 * values[i]:.0f} %" for values in shares]
-                + ["、".join(names) or "良好"]
+                [f"{i + 1}{self._branch(i + 1)}"]
+                + ["—" if np.isnan(size) else f"{size:.1e}" for size in sizes]
+                + ["—" if np.isnan(share) else f"{share:.0f} %" for share in shares]
+                + ["、".join(names) or healthy]
             )
         return table
 
+    def _branch(self, layer: int) -> str:
+        return f" (枝 {self.blocks[layer]})" if layer in self.blocks else ""
+
     def __str__(self) -> str:
         lines = ["\t".join(COLUMNS), *("\t".join(row) for row in self.rows())]
-        lines += [f"第 {f.layer} 層 {f.verdict}: {f.rule} → {f.cure}" for f in self.findings]
+        lines += [
+            f"第 {f.layer} 層{self._branch(f.layer)} {f.verdict}: {f.rule} → {f.cure}"
+            for f in self.findings
+        ]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -119,7 +135,8 @@ class Diagnosis:
             for first, *rest in self.rows()
         )
         notes = "".join(
-            f"<li>第 {f.layer} 層 <strong>{f.verdict}</strong>: {escape(f.rule)} → {f.cure}</li>"
+            f"<li>第 {f.layer} 層{self._branch(f.layer)} <strong>{f.verdict}</strong>: "
+            f"{escape(f.rule)} → {f.cure}</li>"
             for f in self.findings
         )
         table = (
@@ -142,10 +159,10 @@ def diagnose(
     Parameters
     ----------
     network : Network
-        調べるネットワーク (集団でないもの)。書き換えません。
+        調べるネットワーク (集団でないもの)。書き換えません。残差ブロックの枝も調べます。
         PyTorch のモデルは `from_state_dict` で写せます。
     x : ndarray, shape (N, n_in)
-        入力。できれば 100 個以上。
+        入力 (2 個以上)。標本間の差を測るので、できれば 100 個以上。
     labels : ndarray
         ``loss`` に渡す正解。
     loss : callable
@@ -163,7 +180,10 @@ def diagnose(
     Raises
     ------
     ValueError
-        ``network`` が集団のとき、データの形が合わないとき、有限でない値を含むとき。
+        ``network`` が集団のとき、データの形が合わないとき、標本が 1 個のとき、有限でない値を
+        含むとき、``loss`` の返す勾配の形が出力と違うとき、閾値が正でないとき。
+    TypeError
+        ``network``、``loss``、``thresholds`` の型が違うとき。
 
     Examples
     --------
@@ -176,63 +196,116 @@ def diagnose(
     >>> diagnose(sick, x, labels).findings[0].verdict
     '消失'
     """
+    limits = Thresholds() if thresholds is None else thresholds
+    x = _check_arguments(network, x, loss, lr, limits)
+    network = copy.deepcopy(network)  # バッチ正規化の移動平均も、診断では動かさない
+    layers = _layers(network)
+    blocks = {n: layer[0].block for n, layer in enumerate(layers, 1) if layer[0].block}
+    with np.errstate(over="ignore", invalid="ignore"):
+        output = network.forward(x)
+        if not np.all(np.isfinite(output)):
+            return _diverged(layers, blocks)
+        network.backward(_output_gradient(loss, output, labels))
+        measured = _measure(layers, lr, limits.slope)
+        return Diagnosis(**measured, findings=_judge(measured, limits), blocks=blocks)
+
+
+def _check_arguments(
+    network: Network, x: Array, loss: Any, lr: float, thresholds: Thresholds
+) -> Array:
     check_network(network)
     check_callable("loss", loss)
     check_positive("lr", lr)
+    if not isinstance(thresholds, Thresholds):
+        raise TypeError(
+            "thresholds には Thresholds (Thresholds(gradient=1e-3) など) を渡してください。"
+            f"受け取った値: {thresholds!r}"
+        )
+    check_positive("thresholds", thresholds, many=True)
     if network.ensemble:
         raise ValueError(
             f"network には 1 つのネットワークを渡してください。受け取った集団: {network.ensemble}"
         )
-    limits = Thresholds() if thresholds is None else thresholds
     x = check_data("x", x, width=network.affines[0].params["W"].shape[-2])
-    network = copy.deepcopy(network)  # バッチ正規化の移動平均も、診断では動かさない
-    with np.errstate(over="ignore", invalid="ignore"):
-        output = network.forward(x)
-        if not np.all(np.isfinite(output)):
-            return _diverged(network)
-        _, d_output = loss(output, labels)
-        s = signals(network, x, d_output)
-    activates = [_activate_after(network, affine) for affine in network.affines]
-    W = np.array([rms(affine.params["W"]) for affine in network.affines])
-    dW = np.array([rms(g) for g in s.dW])
-    measured = {
-        "h": np.array([rms(h) for h in s.h]),
-        "distinct": np.array([rms(h - h.mean(axis=-2, keepdims=True)) for h in s.h]),
-        "delta": np.array([rms(d) for d in s.delta]),
+    if x.ndim != 2 or len(x) < 2:  # 1 個では、標本間の差がどの層でも 0 になる
+        raise ValueError(
+            f"x には 2 個以上の標本 (N, n_in) を渡してください。受け取った形: {x.shape}"
+        )
+    return x
+
+
+def _output_gradient(loss: Any, output: Array, labels: Array) -> Array:
+    d_output = check_data("loss の返す ∂L/∂出力", loss(output, labels)[1])
+    if d_output.shape != output.shape:
+        raise ValueError(
+            f"loss の返す ∂L/∂出力 の形は {output.shape} でなければなりません。"
+            f"受け取った形: {d_output.shape}"
+        )
+    return d_output
+
+
+class _Hook:
+    """層に付けるフック。順伝播の出力と、そこに届いた勾配を残す。"""
+
+    def __init__(self, layer: Layer, block: int) -> None:
+        self.layer, self.block = layer, block
+
+    def forward(self, x: Array) -> Array:
+        self.y = self.layer.forward(x)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        self.dy = dy
+        return self.layer.backward(dy)
+
+
+def _hook(layers: list[Any], block: int = 0) -> Iterator[_Hook]:
+    """どの層もフックに取り替え、残差ブロックの枝もほどいて、計算の順に返す。"""
+    numbers = count(1)
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Residual):
+            yield from _hook(layer.branch, block or next(numbers))
+        else:
+            layers[i] = _Hook(layer, block)
+            yield layers[i]
+
+
+def _layers(network: Network) -> list[list[_Hook]]:
+    """アフィン変換で始まり、次のアフィン変換の手前で終わるフックの列。"""
+    hooks = list(_hook(network.layers))
+    starts = [i for i, hook in enumerate(hooks) if isinstance(hook.layer, Affine)]
+    return [hooks[i:j] for i, j in pairwise([*starts, len(hooks)])]
+
+
+def _measure(layers: list[list[_Hook]], lr: float, slope: float) -> dict[str, Array]:
+    outputs = [layer[-1].y for layer in layers]
+    activates = [[k.layer for k in layer if isinstance(k.layer, Activate)] for layer in layers]
+    W = per_layer(rms, [layer[0].layer.params["W"] for layer in layers])
+    dW = per_layer(rms, [layer[0].layer.grads["W"] for layer in layers])
+    return {
+        "h": per_layer(rms, outputs),
+        "distinct": per_layer(rms, [h - h.mean(axis=-2, keepdims=True) for h in outputs]),
+        "delta": per_layer(rms, [layer[0].dy for layer in layers]),
         "dW": dW,
         "update": lr * np.divide(dW, W, out=np.full_like(W, np.inf), where=W > 0),
-        "saturated": np.array([_saturated(a, limits.slope) for a in activates]),
-        "dead": np.array([_dead(a) for a in activates]),
+        "saturated": np.array(
+            [max([_saturated(k, slope) for k in a], default=0) for a in activates]
+        ),
+        "dead": np.array([max([_dead(k) for k in a], default=0) for a in activates]),
     }
-    return Diagnosis(**measured, findings=_judge(measured, limits))
 
 
-def _activate_after(network: Network, affine: Affine) -> Activate | None:
-    """アフィン変換の後、次のアフィン変換より前にある活性化の層。"""
-    start = network.layers.index(affine)
-    for layer in network.layers[start + 1 :]:
-        if isinstance(layer, Affine):
-            return None
-        if isinstance(layer, Activate):
-            return layer
-    return None
-
-
-def _saturated(layer: Activate | None, slope: float) -> float:
-    """有界な活性化関数で、φ′ が最大値の ``slope`` 倍を下回る値の割合。"""
-    if layer is None:
-        return 0.0
+def _saturated(layer: Activate, slope: float) -> float:
+    """有界な活性化関数で、|φ′| が最大値の ``slope`` 倍を下回る値の割合。"""
     ends = layer.activation(np.array([-1e3, 1e3]))
     if np.abs(ends).max() > 10:  # 片側が伸び続ける関数 (ReLU の仲間) は飽和とは呼ばない
         return 0.0
-    steepest = layer.activation.derivative(np.linspace(-5, 5, 1001)).max()
-    return float(np.mean(layer.activation.derivative(layer.z) < slope * steepest))
+    steepest = np.abs(layer.activation.derivative(np.linspace(-5, 5, 1001))).max()
+    return float(np.mean(np.abs(layer.activation.derivative(layer.z)) < slope * steepest))
 
 
-def _dead(layer: Activate | None) -> float:
+def _dead(layer: Activate) -> float:
     """どの標本でも φ′ = 0 のユニットの割合。"""
-    if layer is None:
-        return 0.0
     return float(np.mean(np.all(layer.activation.derivative(layer.z) == 0, axis=-2)))
 
 
@@ -242,9 +315,13 @@ def _judge(measured: dict[str, Array], limits: Thresholds) -> list[Finding]:
     def find(layer: int, verdict: str, rule: str) -> None:
         findings.append(Finding(layer + 1, verdict, rule, CURES[verdict]))
 
-    top = measured["delta"][-1]
+    last = len(measured["delta"]) - 1
+    top = measured["delta"][last]
     for i, delta in enumerate(measured["delta"]):
-        ratio = delta / top if top > 0 else 0.0
+        broken = [name for key, name in SIZES.items() if not np.isfinite(measured[key][i])]
+        if broken:
+            find(i, "発散", f"{'、'.join(broken)} が有限でない")
+        ratio = delta / top if top > 0 else np.nan  # 比べる基準がなければ、消失も爆発も決めない
         if ratio < limits.gradient:
             find(i, "消失", f"δ が出力層の {ratio:.1e} 倍 < {limits.gradient:g}")
         if ratio > 1 / limits.gradient:
@@ -258,6 +335,8 @@ def _judge(measured: dict[str, Array], limits: Thresholds) -> list[Finding]:
                 find(
                     i, verdict, f"{verdict}の割合 {100 * share:.0f} % > {100 * limits.share:.0f} %"
                 )
+    if top == 0:
+        find(last, "無勾配", "出力層の δ がすべて 0 で、ほかの層と比べられない")
     return findings
 
 
@@ -265,72 +344,10 @@ def _ratio(a: float, b: float) -> str:
     return f"{a / b:.1e}" if b else "0"
 
 
-def _diverged(network: Network) -> Diagnosis:
-    """順伝播が有限でなくなった最初の層を探す。"""
-    inputs = [affine.x for affine in network.affines[1:]]
-    finite = [bool(np.all(np.isfinite(x))) for x in inputs]  # 層 l の出力は層 l + 1 の入力
-    first = finite.index(False) + 1 if False in finite else len(network.affines)
-    nan = np.full(len(network.affines), np.nan)
+def _diverged(layers: list[list[_Hook]], blocks: dict[int, int]) -> Diagnosis:
+    """順伝播が有限でなくなった最初の層を探す。逆伝播はしないので、ほかの値は測れない。"""
+    h = per_layer(rms, [layer[-1].y for layer in layers])
+    first = next((n for n, size in enumerate(h, 1) if not np.isfinite(size)), len(h))
     finding = Finding(first, "発散", "順伝播の値が有限でない", CURES["発散"])
-    return Diagnosis(nan, nan, nan, nan, nan, nan, nan, [finding])
-
-
-def from_state_dict(state: Mapping[str, ArrayLike], activation: Activation) -> Network:
-    """PyTorch の全結合のモデルの重みから、同じ計算をするネットワークを作る。
-
-    ``torch.nn.Linear`` を活性化関数でつないだモデルの ``state_dict()`` を渡します。PyTorch の重みは
-    (n_out, n_in) なので、転置して写します。値は写しなので、元のモデルは変わりません。
-
-    Parameters
-    ----------
-    state : mapping of str to array_like
-        ``"….weight"`` (n_out, n_in) と ``"….bias"`` (n_out,) が、入力側の層から順に並んだもの。
-    activation : Activation
-        隠れ層の活性化関数。
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    ValueError
-        2 次元の重みが 1 つもないとき、形がつながらないとき、知らない名前があるとき。
-
-    Examples
-    --------
-    >>> from vgbook.activations import relu
-    >>> state = {"0.weight": np.ones((3, 2)), "0.bias": np.zeros(3), "2.weight": np.ones((1, 3))}
-    >>> from_state_dict(state, relu).forward(np.array([[1.0, 1.0]]))
-    array([[6.]])
-    """
-    weights, biases = _parameters(state)
-    if not weights:
-        raise ValueError(f"state に重み (….weight) がありません。受け取った名前: {list(state)}")
-    shapes = [W.shape for W in weights.values()]
-    if any(a[-1] != b[0] for a, b in pairwise(shapes)):
-        raise ValueError(f"state の重みの形がつながりません。(n_in, n_out) の列: {shapes}")
-    layers: list[Layer] = []
-    for i, (name, W) in enumerate(weights.items()):
-        if i:
-            layers.append(Activate(activation))
-        layers.append(Affine(W, biases.get(name)))
-    return Network(layers)
-
-
-def _parameters(state: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], dict[str, Array]]:
-    weights: dict[str, Array] = {}
-    biases: dict[str, Array] = {}
-    for key, value in state.items():
-        name, _, kind = key.rpartition(".")
-        array = np.array(as_array(key, value))
-        if kind == "weight" and array.ndim == 2:
-            weights[name] = array.T.copy()
-        elif kind == "bias" and name in weights and array.shape == weights[name].shape[-1:]:
-            biases[name] = array[None, :]
-        else:
-            raise ValueError(
-                "state には全結合の層 (torch.nn.Linear) の weight と bias だけを渡してください。"
-                f"受け取った配列: {key} {array.shape}"
-            )
-    return weights, biases
+    nan = np.full(len(h), np.nan)
+    return Diagnosis(h, nan, nan, nan, nan, nan, nan, [finding], blocks)
