@@ -45,6 +45,7 @@ from vgbook import (
     leaky_relu,
     learning_speed,
     mean_squared_error,
+    meanfield,
     mlp,
     mnist,
     normal,
@@ -116,6 +117,12 @@ not_finite_numbers = (
     not_finite | nothing | words | ragged | st.sampled_from([1j, [], [1.0, np.nan]])
 )
 not_spreads = not_finite_numbers | st.floats(max_value=0, exclude_max=True) | st.just([1.0, -1.0])
+not_variances = (
+    st.floats(max_value=-1, exclude_max=True)
+    | words
+    | ragged
+    | st.sampled_from([1j, {}, object(), [1.0, -1.1]])
+)
 not_slopes = not_finite | nothing | words | st.sampled_from([1j, [0.1], np.array([0.1]), True])
 TOO_LARGE = 10**400  # float で表せない整数
 not_shapes = st.integers() | nothing | words | st.tuples(not_counts)
@@ -512,6 +519,37 @@ EDGE = {
         {
             "n_train": not_counts | st.integers(0, 9) | st.integers(min_value=1788),
             "dtype": not_dtypes,
+        },
+    ),
+    "fixed_point": (
+        meanfield.fixed_point,
+        lambda: {"activation": relu, "sigma_w": 1.2, "sigma_b": 0.1, "start": 1.0},
+        {
+            "activation": not_activations,
+            "sigma_w": not_spreads | st.just(1e160),
+            "sigma_b": not_spreads | st.just(1e160),
+            "start": not_positive_number,
+        },
+    ),
+    "chi_at": (
+        meanfield.chi_at,
+        lambda: {"activation": relu, "q": 1.0, "sigma_w": 1.2},
+        {"activation": not_activations, "q": not_variances, "sigma_w": not_spreads},
+    ),
+    "critical_sigma_w": (
+        meanfield.critical_sigma_w,
+        lambda: {"activation": relu, "sigma_b": 0.0},
+        {"activation": not_activations, "sigma_b": not_spreads},
+    ),
+    "correlation_map": (
+        meanfield.correlation_map,
+        lambda: {"activation": relu, "c": 0.5, "sigma_w": 1.2, "sigma_b": 0.1, "q": 1.0},
+        {
+            "activation": not_activations,
+            "c": not_variances | st.just(1.5),
+            "sigma_w": not_spreads,
+            "sigma_b": not_spreads,
+            "q": not_variances,
         },
     ),
 }

@@ -6,6 +6,7 @@ import pytest
 from closed_forms import erf
 
 from vgbook.activations import (
+    Activation,
     elu,
     gelu,
     identity,
@@ -20,6 +21,7 @@ from vgbook.activations import (
     tanh,
 )
 from vgbook.moments import (
+    _resolved,
     bn_explosion,
     gain,
     ln_factor,
@@ -115,6 +117,12 @@ def test_factors_of_normalised_networks():
         )
 
 
+def test_a_jump_leaves_the_explosion_undefined():
+    """跳ぶ φ では、ポアンカレの不等式が成り立たない。"""
+    assert np.isnan(bn_explosion(step))
+    assert np.isfinite([bn_explosion(phi) for phi in (relu, leaky_relu(0.5), selu)]).all()
+
+
 def test_the_variance_is_one_unless_another_is_given():
     assert mean_square(identity) == pytest.approx(1, rel=1e-14)
     assert slope_square(tanh) == slope_square(tanh, 1.0)
@@ -134,6 +142,51 @@ def test_the_mean_square_never_decreases(activation):
     """meanfield.fixed_point の前提。"""
     square = mean_square(activation, np.geomspace(1e-8, 1e8, 1601))
     assert np.all(np.diff(square) >= -1e-12 * square[1:])
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        Activation("wave", lambda z: np.sin(90 * z), lambda z: 90 * np.cos(90 * z)),
+        Activation("forgotten_kink", lambda z: np.abs(z - 1), lambda z: np.sign(z - 1)),
+        Activation("forgotten_jump", lambda z: np.sign(z - 1), lambda z: 0 * z),
+        Activation("wrong_slope", np.tanh, lambda z: 1 - np.tanh(z)),
+    ],
+    ids=repr,
+)
+def test_averages_that_do_not_converge_are_reported(activation):
+    for function in (mean_square, slope_square, gain, bn_explosion, ln_factor):
+        with pytest.warns(RuntimeWarning, match=f"{activation!r} の平均は.*数値積分の桁が出ない"):
+            assert np.isnan(function(activation))
+    with pytest.warns(RuntimeWarning, match="NaN を返します"):
+        assert np.all(np.isnan(moments(activation)))
+
+
+def test_a_declared_jump_is_no_alarm():
+    jump = Activation("jump", lambda z: np.sign(z - 1), lambda z: 0 * z, kinks=(1.0,))
+    q = np.geomspace(1e-3, 1e6, 91)
+    assert np.all(_resolved(jump, q))
+    np.testing.assert_allclose(mean_square(jump, q), 1, rtol=1e-12)
+
+
+def test_what_happens_beyond_ten_standard_deviations_is_no_alarm():
+    """z = 3 は、q < 0.09 なら標準偏差の 10 倍より遠い。"""
+    stairs = Activation(
+        "stairs",
+        lambda z: sigmoid(100 * (z - 3)),
+        lambda z: 100 * sigmoid.derivative(100 * (z - 3)),
+    )
+    corner = Activation("corner", lambda z: relu(z - 3), lambda z: relu.derivative(z - 3))
+    for activation in (stairs, corner):
+        q = np.geomspace(1e-4, 0.07, 200)
+        np.testing.assert_allclose(slope_square(activation, q), 0, atol=1e-20)
+        assert not _resolved(activation, 1.0)
+
+
+def test_an_activation_that_cannot_be_a_key_is_checked_all_the_same():
+    listed = Activation("listed", np.abs, np.sign, kinks=[0.0])
+    forgotten = Activation("forgotten", lambda z: np.abs(z - 1), lambda z: np.sign(z - 1), [])
+    np.testing.assert_array_equal([_resolved(listed), _resolved(forgotten)], [True, False])
 
 
 def test_bad_arguments_are_errors():

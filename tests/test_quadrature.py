@@ -6,7 +6,7 @@ import pytest
 from closed_forms import erf
 
 from vgbook.activations import relu
-from vgbook.quadrature import gaussian_mean, pair_mean
+from vgbook.quadrature import _converged, _unchecked_mean, gaussian_mean, pair_mean
 
 pytestmark = pytest.mark.usefixtures("no_floating_point_warnings")
 
@@ -59,6 +59,33 @@ def test_pair_means_agree_with_closed_forms(q):
     )
 
 
+def test_a_mean_that_does_not_converge_is_reported_and_not_a_number():
+    q = np.array([1.0, 1e4, np.nan])  # E cos(u) = e^{-q/2}
+    with pytest.warns(RuntimeWarning, match=r"q = 1e\+04 では数値積分の桁が出ない"):
+        got = gaussian_mean(np.cos, q)
+    np.testing.assert_allclose(got, [np.exp(-0.5), np.nan, np.nan], rtol=1e-14)
+    np.testing.assert_array_equal(_converged(np.cos, q), [True, False, True])
+    wrong = _unchecked_mean(np.cos, 1e4)  # 検査がなければ、黙って間違える
+    assert abs(wrong - np.exp(-5000.0)) > 1e-4
+
+
+@pytest.mark.parametrize("width", [1.0, 0.1, 0.01, 1e-3])
+def test_what_is_not_reported_is_right(width):
+    """細い正規分布の山の平均は、閉じた式になる。"""
+    q = np.geomspace(1e-3, 1e3, 61)
+
+    def hill(u):
+        return np.exp(-(((u - 1.3) / width) ** 2) / 2)
+
+    fine = _converged(hill, q)
+    exact = width / np.sqrt(q + width**2) * np.exp(-(1.3**2) / 2 / (q + width**2))
+    np.testing.assert_allclose(_unchecked_mean(hill, q)[fine], exact[fine], rtol=1e-8, atol=1.5e-23)
+    if width == 1:
+        assert fine.all()
+    if width < 0.1:
+        assert not fine[q > 0.3].any()
+
+
 def test_bad_arguments_are_errors():
     with pytest.raises(ValueError, match="q には 0 以上"):
         gaussian_mean(np.square, -1.0)
@@ -66,3 +93,10 @@ def test_bad_arguments_are_errors():
         pair_mean(np.square, -1.0, 0.5)
     with pytest.raises(ValueError, match="q には 0 以上"):
         pair_mean(np.square, [1.0, -1.0], 0.5)
+    for bad in (None, "1", 1j, [[1.0], [1.0, 2.0]], [1.0, -1.1]):
+        with pytest.raises(ValueError, match=r"q には.*受け取った値"):
+            gaussian_mean(np.square, bad)
+        with pytest.raises(ValueError, match=r"c には.*受け取った値"):
+            pair_mean(np.square, 1.0, bad)
+    with pytest.raises(ValueError, match=r"q と c には互いにそろう.*\(2,\), \(3,\)"):
+        pair_mean(np.square, np.ones(2), np.ones(3))
