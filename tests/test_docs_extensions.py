@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 from hypothesis import given
 from hypothesis import strategies as st
 from sphinx.util.parallel import make_chunks
@@ -36,6 +38,15 @@ pytestmark = pytest.mark.docs
 )
 def test_line_breaks_inside_japanese_leave_no_space(text, before, after, joined):
     assert vg_lines.join(text, before, after) == joined
+
+
+def test_a_line_break_between_letters_is_not_taken_for_its_sibling():
+    """改行だけの節がいくつもあっても、和文の間にあるものだけを除く。"""
+    document = new_document("page")
+    pieces = ["ReLU", "\n", "と呼ぶ。", "\n", "次に"]
+    document += nodes.paragraph("", "", *map(nodes.Text, pieces))
+    vg_lines.join_lines(None, document)
+    assert document.astext() == "ReLU\nと呼ぶ。次に"
 
 
 # --- 数式 --------------------------------------------------------------------------------

@@ -34,7 +34,9 @@ def join_lines(app: Sphinx, doctree: nodes.document) -> None:
         for i, text in enumerate(texts):
             if "\n" in text and not isinstance(text.parent, nodes.math | nodes.raw):
                 new = join(text, strings[i][-1:], strings[i + 2][:1])
-                text.parent.replace(text, nodes.Text(new))
+                # 同じ文字列の兄弟 (改行だけの字) と取り違えないように、同一の節を探す
+                place = next(k for k, child in enumerate(text.parent) if child is text)
+                text.parent[place] = nodes.Text(new)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
