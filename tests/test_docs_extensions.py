@@ -85,14 +85,25 @@ def test_the_size_of_an_svg_is_read_in_css_pixels(tmp_path: Path, head: str, siz
 # --- キャッシュの鍵 -----------------------------------------------------------------------
 
 
-def test_the_cache_key_follows_the_kernel_settings(tmp_path: Path):
-    settings = tmp_path / "_ipython" / "profile_default" / "ipython_kernel_config.py"
-    settings.parent.mkdir(parents=True)
-    settings.write_text("a = 1\n")
-    before = vg_execution.digest(tmp_path)
-    assert vg_execution.digest(tmp_path) == before
-    settings.write_text("a = 2\n")
-    assert vg_execution.digest(tmp_path) != before
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_ipython/profile_default/ipython_kernel_config.py",
+        "../vgbook/layers.py",
+        "appendix/speed-results.json",
+        "appendix/site-table.csv",
+    ],
+)
+def test_the_cache_key_follows_whatever_the_cells_read(tmp_path: Path, name: str):
+    docs = tmp_path / "docs"
+    file = docs / name
+    docs.mkdir()
+    file.parent.mkdir(parents=True)
+    file.write_text("1\n")
+    before = vg_execution.digest(docs)
+    assert vg_execution.digest(docs) == before
+    file.write_text("2\n")
+    assert vg_execution.digest(docs) != before
 
 
 # --- 並列 --------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """セルを実行する環境を整え、実行結果のキャッシュの鍵を決める。
 
-MyST-NB のキャッシュはセルの文字だけを見るので、``vgbook`` を直しても古い数字を出し続ける。
-そこで、置き場の名前にパッケージと環境の要約値を入れる。どちらが変わっても、別の空の置き場になる。
+MyST-NB のキャッシュはセルの文字だけを見るので、``vgbook`` を直しても、セルが読む測定の結果を
+書き換えても、古い数字を出し続ける。そこで、置き場の名前にパッケージ、結果のファイル、環境の要約値を
+入れる。どれが変わっても、別の空の置き場になる。
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ LIBRARIES = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipykernel", "matpl
 
 
 def digest(config_dir: Path) -> str:
-    """``vgbook`` のソース、カーネルの設定、Python とライブラリの版の要約値。"""
+    """``vgbook`` のソース、測定の結果、カーネルの設定、Python とライブラリの版の要約値。"""
     root = config_dir.parent
     sources = [*root.glob("vgbook/**/*.py"), *config_dir.glob("_ipython/*/*_config.py")]
+    sources += [path for kind in ("json", "csv") for path in config_dir.glob(f"appendix/*.{kind}")]
     h = hashlib.sha256(platform.python_version().encode())
     for path in sorted(sources):
         h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
