@@ -16,7 +16,6 @@ from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import matplotlib.font_manager  # noqa: F401  (下の注を見よ)
 from jupyter_cache import get_cache
 from jupyter_cache.cache.db import NbCacheRecord
 from jupyter_cache.cache.main import JupyterCacheBase
@@ -24,9 +23,6 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util.parallel import make_chunks
-
-# 上の import は、フォント一覧のキャッシュを先に作るため。初めての機械では数秒かかり、
-# カーネルの中で作らせると、その知らせが stderr に出てビルドが止まる。
 
 logging.getLogger("traitlets").setLevel(logging.WARNING)  # 「実行します」の知らせは要らない
 
@@ -57,7 +53,6 @@ def set_cache_path(app: Sphinx, config: Config) -> None:
         with TemporaryDirectory(dir=path.parent) as new:
             get_cache(Path(new, path.name)).list_cache_records()
             Path(new, path.name).rename(path)
-    drop_half_written(get_cache(path))
     config.nb_execution_cache_path = str(path)
 
 
@@ -95,7 +90,18 @@ def spread(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     docnames[:] = deal(sorted(docnames, key=prose), sizes)
 
 
+def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """読み直す頁があるときだけ、カーネルを動かす支度をする。"""
+    if docnames:
+        # フォント一覧のキャッシュを先に作る。初めての機械では数秒かかり、カーネルの中で
+        # 作らせると、その知らせが stderr に出てビルドが止まる
+        import matplotlib.font_manager  # noqa: F401
+
+        drop_half_written(get_cache(env.config.nb_execution_cache_path))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", set_cache_path)
+    app.connect("env-before-read-docs", prepare)
     app.connect("env-before-read-docs", spread)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

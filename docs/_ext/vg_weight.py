@@ -17,7 +17,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from fontTools import subset
 from sphinx.application import Sphinx
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # 切り出しの逐一は要らない
@@ -77,6 +76,8 @@ def letters(pages: list[str]) -> dict[str, set[str]]:
 
 def cut(source: Path, target: Path, text: str) -> None:
     """``text`` の文字だけを持つ字。"""
+    from fontTools import subset  # 読み込みに時間がかかる。図を切り詰めるときだけ要る
+
     options = subset.Options(**OPTIONS)
     font = subset.load_font(str(source), options)
     cutter = subset.Subsetter(options)
