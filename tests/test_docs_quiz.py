@@ -201,3 +201,16 @@ def test_only_pages_with_questions_load_the_script(book: Path):
 def test_the_script_obeys_a_strict_content_policy():
     assert not re.search(r"innerHTML|insertAdjacentHTML|eval\(|Function\(|https?:", SCRIPT)
     assert not re.search(r"setAttribute\(\"(?:on|style)|\.style\b", SCRIPT)
+
+
+SECTION = re.compile(r"^## 確認問題\n.*?(?=^## |\Z)", re.M | re.S)
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?::tags: \[([\w-]+)\])?", re.M)
+
+
+@pytest.mark.parametrize("chapter", sorted(DOCS.glob("part*/*.md")), ids=lambda path: path.stem)
+def test_the_answers_of_a_chapter_stay_hidden_until_asked(chapter: Path):
+    """確かめるセルの出力は答えそのものなので、開くまで見せない。"""
+    (section,) = SECTION.findall(chapter.read_text(encoding="utf-8"))
+    cells = CELL.findall(section)
+    assert cells
+    assert set(cells) <= {"hide-cell", "remove-cell"}
