@@ -501,15 +501,15 @@ def tiny_rate(cured=False):
     return Patient(model, x, y, CE, sgd(model, 0.1 if cured else 1e-8))
 
 
-@patient("step-large", "Adam の学習率 1")
-def adam_rate_one(cured=False):
+@patient("step-large", "Adam の学習率 3")
+def adam_rate_three(cured=False):
     torch.manual_seed(201)
     x, y = stripes(seed=201)
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(),
         nn.Flatten(), nn.Linear(144, 4),
     )
-    return Patient(model, x, y, CE, adam(model, 3e-3 if cured else 1.0))
+    return Patient(model, x, y, CE, adam(model, 3e-3 if cured else 3.0))
 
 
 @patient("target-scale", "目標の平均 2 万、標準偏差 5000 を Adam で")
@@ -555,12 +555,12 @@ def heavy_decay(cured=False):
     return Patient(model, x, y, CE, sgd(model, 0.1, weight_decay=0.0 if cured else 1.0))
 
 
-@patient("post-norm step-large", "後置の正規化の 12 ブロックに、Adam 1e-2 をウォームアップなしで")
+@patient("post-norm step-large", "後置の正規化の 12 ブロックに、Adam 3e-2 をウォームアップなしで")
 def post_norm_12(cured=False):
     torch.manual_seed(207)
     x, y = words(seed=207)
     model = Reader(12, pre=cured)
-    return Patient(model, x, y, CE, adam(model, 3e-3 if cured else 1e-2))
+    return Patient(model, x, y, CE, adam(model, 1e-2 if cured else 3e-2))
 
 
 @patient("batch-norm", "BN に標本 2 個")

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from patients import PATIENTS
 
-from vgbook.clinic.examine import diagnose_torch as diagnose
+from vgbook.clinic import diagnose
 
 torch.set_num_threads(1)
 warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vgbook.activations import Activation, leaky_relu, relu, sigmoid, tanh
-from vgbook.clinic.diagnosis import Thresholds, diagnose
+from vgbook.clinic import Thresholds, diagnose
 from vgbook.clinic.gradcheck import numerical_gradient
 from vgbook.experiments.datasets import digits
 from vgbook.initializers import constant, he, normal, xavier
@@ -25,8 +25,9 @@ def network(activation, init, widths=DEEP, **options):
 
 
 def verdicts(net, layer=None, **options):
-    found = diagnose(net, X, LABELS, **options).findings
-    return {f.verdict for f in found if layer is None or f.layer == layer}
+    report = diagnose(net, X, LABELS, **options)
+    records = report.layers if layer is None else [report.layers[layer - 1]]
+    return {name for record in records for name in report.marks(record)}
 
 
 @pytest.mark.parametrize("seed", range(5))

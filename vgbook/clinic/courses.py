@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from math import isfinite
-from time import perf_counter
+from time import process_time
 
 import torch
 from torch.nn import functional as F
 
 from vgbook.clinic.record import Trial
 from vgbook.clinic.subject import Subject, tensors, tree_map
+
+
+FEWEST = 20  # 初めの数回だけ下がって後で跳ねる学習を、下がったと見ない
 
 
 def constant_answer(subject: Subject, output: object) -> float | None:
@@ -38,27 +41,32 @@ def constant_answer(subject: Subject, output: object) -> float | None:
     return min(values, default=None)
 
 
-def run(
-    subject: Subject, name: str, steps: int, reference: float, deadline: float, *, enough: float = 0.0
-) -> Trial:
+def run(subject: Subject, name: str, steps: int, enough: float, deadline: float) -> Trial:
     """写しを ``steps`` 回だけ更新する。損失が基準の ``enough`` 倍を下回れば、そこで終える。"""
     torch.manual_seed(0)
-    trial = Trial(name, [], reference)
+    trial = Trial(name, [], _reference(subject.copy()))
     for _ in range(steps):
         try:
             value = subject.update()
-        except (RuntimeError, ValueError, IndexError) as error:
+        except (RuntimeError, ValueError, IndexError) as error:  # 発散した値を受け取らない損失など
             if not trial.losses:
                 raise
             trial.error = str(error).splitlines()[0]
-            trial.losses.append(float("nan"))
-        else:
-            trial.losses.append(value)
-        if not isfinite(trial.losses[-1]) or perf_counter() > deadline:
+            value = float("nan")
+        trial.losses.append(value)
+        if not isfinite(value) or process_time() > deadline:
             break
-        if len(trial.losses) >= 10 and trial.score < enough:
+        if len(trial.losses) >= FEWEST and trial.score < enough:
             break
     return trial
+
+
+def _reference(subject: Subject) -> float:
+    """最初の損失と、入力を見ない答えの損失の小さいほう。"""
+    with torch.no_grad():
+        first = float(subject.value())
+    constant = constant_answer(subject, subject.output)
+    return first if constant is None or not constant < first else constant
 
 
 # --- 1 つだけ変える -----------------------------------------------------------------------

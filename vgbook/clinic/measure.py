@@ -23,7 +23,7 @@ class Measurement:
     """学習するパラメーターの勾配。届かなければ None。"""
     connected: bool
     """損失から勾配を求められるか。"""
-    seconds: float
+    seconds: float = 1.0
     """1 回の更新にかかる時間の見積もり。計算機の速さによらない。"""
     updates: dict[str, float] = field(default_factory=dict)
     output: Any = None
@@ -62,15 +62,14 @@ class _Cost(TorchDispatchMode):
 
     @property
     def seconds(self) -> float:
-        return 1e-5 * self.calls + 2e-9 * self.elements + 4e-10 * self.multiplications
+        return 6e-6 * self.calls + 2e-9 * self.elements + 4e-10 * self.multiplications
 
 
 def measure(subject: Subject, limits: Thresholds) -> Measurement:
     """写しの上で 1 回だけ測る。``subject`` のモデルには勾配と更新が残る。"""
     subject.model.zero_grad(set_to_none=True)
     recorder = Recorder(subject.model, limits.slope)
-    cost = _Cost()
-    with recorder.attached(), cost:
+    with recorder.attached():
         value = subject.value()
         _check_scalar(value)
         connected = value.requires_grad
@@ -79,8 +78,7 @@ def measure(subject: Subject, limits: Thresholds) -> Measurement:
     grads = {name: p.grad for name, p in subject.trainable().items()}
     layers = [w.record for w in recorder.watched.values() if isfinite(w.record.h) or w.record.overflow]
     measured = Measurement(
-        layers, float(value.detach()), recorder, grads, connected, cost.seconds,
-        output=subject.output,
+        layers, float(value.detach()), recorder, grads, connected, output=subject.output
     )
     for watched in recorder.watched.values():
         _gradient(watched)
@@ -115,7 +113,9 @@ def _gradient(watched: Watched) -> None:
 def _update(subject: Subject, measured: Measurement) -> None:
     """実際の 1 回の更新を、重みの大きさで割る。Adam でも減衰でも、このままで正しい。"""
     before = {name: p.detach().clone() for name, p in subject.trainable().items()}
-    subject.update()
+    with _Cost() as cost:
+        subject.update()
+    measured.seconds = cost.seconds
     still, moved = 0, 0
     for name, p in subject.trainable().items():
         step = p.detach() - before[name]

@@ -7,6 +7,9 @@ from typing import NamedTuple
 from vgbook.clinic.verdicts import VERDICTS, Verdict
 
 
+SPIKE = 5.0  # 最初の損失の何倍を超えれば、跳ね上がったとするか
+
+
 class Thresholds(NamedTuple):
     """判定の閾値。どれも「疑い」の閾値で、学習できるネットワークは疑いがあっても病気としない。"""
 
@@ -87,6 +90,11 @@ class Trial:
         """最後の 1 割 (5 回以上) の平均。"""
         tail = self.losses[-max(5, len(self.losses) // 10) :]
         return sum(tail) / len(tail) if tail else nan
+
+    @property
+    def spiked(self) -> bool:
+        """途中で損失が跳ね上がったか。"""
+        return any(value > SPIKE * self.top for value in self.losses)
 
     @property
     def score(self) -> float:

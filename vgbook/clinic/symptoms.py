@@ -5,12 +5,14 @@ from math import exp, isfinite, log
 
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, finding
 
+ORDER = ("saturated", "exploding", "dead", "vanishing", "indistinguishable")  # 原因に近い順
 TINY = 1e-30  # 0 の δ を対数に入れるときの下限
 
 
 def symptoms(layers: Sequence[LayerRecord], limits: Thresholds) -> list[Finding]:
     """疑いのある症状を、原因に近いものから並べる。"""
     found = [*_shares(layers, limits), *_slopes(layers, limits), *_buried(layers, limits)]
+    found.sort(key=lambda f: ORDER.index(f.slug))
     for each in found:
         each.severity = "症状"
     return found
@@ -53,18 +55,26 @@ def _shares(layers: Sequence[LayerRecord], limits: Thresholds) -> list[Finding]:
 def _slopes(layers: Sequence[LayerRecord], limits: Thresholds) -> list[Finding]:
     found = []
     inner = hidden(layers)
-    names = tuple(layer.name for layer in inner)
     if len(inner) >= 3:
-        found += _ratio(decay([layer.delta_norm for layer in inner]), names, "層", limits)
+        ratio = decay([layer.delta_norm for layer in inner])
+        found += _ratio(ratio, _far(inner, limits), "層", limits)
     growth = [layer.h for layer in inner if isfinite(layer.h) and layer.h > 0]
     if len(growth) >= 3 and decay(growth) < limits.gradient and not found:
         rule = f"h が出力側で入力側の {1 / decay(growth):.0e} 倍 > {1 / limits.gradient:g}"
-        found.append(finding("exploding", names, rule))
+        far = [layer.name for layer in inner if layer.h * limits.gradient > growth[0]]
+        found.append(finding("exploding", tuple(far) or (inner[-1].name,), rule))
     for layer in layers:
         if len(layer.times) >= 8 and layer.trainable:
             found += _ratio(decay(layer.times), (layer.name,), "時刻", limits)
-    found.sort(key=lambda f: f.slug)  # 爆発が先
     return found
+
+
+def _far(inner: Sequence[LayerRecord], limits: Thresholds) -> tuple[str, ...]:
+    """δ が、最後の隠れ層と大きく違う層の名前。"""
+    last = max(inner[-1].delta_norm, TINY)
+    low, high = limits.gradient * last, last / limits.gradient
+    far = [layer.name for layer in inner if not low <= layer.delta_norm <= high]
+    return tuple(far) or (inner[0].name,)
 
 
 def _ratio(
