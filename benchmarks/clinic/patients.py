@@ -309,7 +309,10 @@ def end_of_cosine():
 class Adversaries(nn.Module):
     def __init__(self):
         super().__init__()
-        self.generator, self.critic = dense([4, 32, 6]), dense([6, 32, 1], lambda: nn.LeakyReLU(0.2))
+        self.generator, self.critic = (
+            dense([4, 32, 6]),
+            dense([6, 32, 1], lambda: nn.LeakyReLU(0.2)),
+        )
         self.critic.requires_grad_(False)
 
     def forward(self, z):
@@ -355,7 +358,9 @@ def contrastive():
 def head_only_fine_tuning():
     torch.manual_seed(107)
     x, y = stripes(seed=107)
-    body = nn.Sequential(nn.Conv2d(1, 8, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(288, 32), nn.ReLU())
+    body = nn.Sequential(
+        nn.Conv2d(1, 8, 5, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(288, 32), nn.ReLU()
+    )
     model = nn.Sequential(body, nn.Linear(32, 4))
     fit(Patient(model, x, y, CE, adam(model)), 60)
     body.requires_grad_(False)
@@ -429,7 +434,9 @@ def autoencoder():
 def selu_12():
     torch.manual_seed(115)
     x, y = moons(seed=115)
-    model = dense([4, *[48] * 12, 4], nn.SELU, lambda W: nn.init.kaiming_normal_(W, nonlinearity="linear"))
+    model = dense(
+        [4, *[48] * 12, 4], nn.SELU, lambda W: nn.init.kaiming_normal_(W, nonlinearity="linear")
+    )
     return Patient(model, x, y, CE, sgd(model, 0.01))
 
 
@@ -506,8 +513,12 @@ def adam_rate_three(cured=False):
     torch.manual_seed(201)
     x, y = stripes(seed=201)
     model = nn.Sequential(
-        nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(),
-        nn.Flatten(), nn.Linear(144, 4),
+        nn.Conv2d(1, 8, 3, stride=2),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(144, 4),
     )
     return Patient(model, x, y, CE, adam(model, 3e-3 if cured else 3.0))
 
@@ -606,7 +617,9 @@ def unet_raw_pixels(cured=False):
     x, _ = stripes(n=24, seed=212)
     y = (x[:, 0] > 0.5).long()
     model = UNet()
-    return Patient(model, x if cured else (40 * x + 128).clamp(0, 255), y, CE, sgd(model, 0.1, momentum=0.9))
+    return Patient(
+        model, x if cured else (40 * x + 128).clamp(0, 255), y, CE, sgd(model, 0.1, momentum=0.9)
+    )
 
 
 @patient("no-gradient", "塔の出力を detach() した")
@@ -638,7 +651,7 @@ def bf16_weights(cured=False):
     model = dense([4, 64, 64, 4], init=he)
     if not cured:
         model, x = model.bfloat16(), x.bfloat16()
-    return Patient(model, x, y, lambda o, t: CE(o.float(), t), sgd(model, 1e-3, momentum=0.9))
+    return Patient(model, x, y, lambda o, t: CE(o.float(), t), adam(model, 2e-4))
 
 
 @patient("loss-reduction step-large", "512 個の二乗誤差の和に、平均のときの学習率")
@@ -646,7 +659,9 @@ def squared_sum(cured=False):
     torch.manual_seed(216)
     x, y = waves(512, seed=216)
     model = dense([6, 64, 64, 1], init=he)
-    return Patient(model, x, y, lambda o, t: MSE(o, t, reduction="mean" if cured else "sum"), sgd(model, 0.05))
+    return Patient(
+        model, x, y, lambda o, t: MSE(o, t, reduction="mean" if cured else "sum"), sgd(model, 0.05)
+    )
 
 
 @patient("non-finite", "0 になりうる値の対数")
@@ -676,7 +691,9 @@ def broadcast_difference(cured=False):
     torch.manual_seed(219)
     x, y = waves(seed=219)
     model = nn.Sequential(*dense([6, 64, 1], init=he), nn.Flatten(0))
-    return Patient(model, x, y[:, 0] if cured else y, lambda o, t: (o - t).abs().mean(), adam(model))
+    return Patient(
+        model, x, y[:, 0] if cured else y, lambda o, t: (o - t).abs().mean(), adam(model)
+    )
 
 
 @patient("dead", "畳み込みのバイアスが −10")
@@ -684,7 +701,11 @@ def dead_cnn(cured=False):
     torch.manual_seed(220)
     x, y = stripes(seed=220)
     model = nn.Sequential(
-        nn.Conv2d(1, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Flatten(),
+        nn.Conv2d(1, 8, 3, stride=2),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.Flatten(),
         nn.Linear(200, 4),
     )
     if not cured:
@@ -696,7 +717,9 @@ def dead_cnn(cured=False):
 def saturated_sigmoid(cured=False):
     torch.manual_seed(221)
     x, y = moons(seed=221)
-    model = dense([4, *[48] * 5, 4], nn.Tanh if cured else nn.Sigmoid, xavier if cured else std(4.0))
+    model = dense(
+        [4, *[48] * 5, 4], nn.Tanh if cured else nn.Sigmoid, xavier if cured else std(4.0)
+    )
     return Patient(model, x, y, CE, sgd(model, 0.02))
 
 

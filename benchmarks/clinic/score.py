@@ -4,7 +4,6 @@ import importlib.util
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import torch
 from patients import PATIENTS

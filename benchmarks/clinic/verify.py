@@ -24,7 +24,8 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or PATIENTS:
         entry = PATIENTS[name]
         losses = course(entry.make())
-        line = f"{name:26s} {' '.join(sorted(entry.roots)) or 'healthy':28s} {losses[0]:9.3g} -> {losses[-1]:9.3g}"
+        words = " ".join(sorted(entry.roots)) or "healthy"
+        line = f"{name:26s} {words:28s} {losses[0]:9.3g} -> {losses[-1]:9.3g}"
         if entry.roots:
             twin = course(entry.make(cured=True))
             line += f" | 双子 {twin[0]:9.3g} -> {twin[-1]:9.3g}"

@@ -1,6 +1,6 @@
 """診療所: 自分のネットワークを調べ、どこが悪いかを診断し、初期値を合わせる。"""
 
-from vgbook.clinic.diagnosis import diagnose
+from vgbook.clinic.diagnosis import diagnose, watch
 from vgbook.clinic.gradcheck import Check, check_gradients, numerical_gradient
 from vgbook.clinic.lsuv import lsuv
 from vgbook.clinic.pytorch import from_state_dict
@@ -19,4 +19,5 @@ __all__ = [
     "from_state_dict",
     "lsuv",
     "numerical_gradient",
+    "watch",
 ]

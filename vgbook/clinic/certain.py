@@ -42,7 +42,9 @@ def not_finite(subject: Subject, measured: Measurement) -> Iterator[Finding]:
         yield finding("non-finite", (first.name,), "順伝播の値が、この層で初めて有限でなくなる")
     elif not isfinite(measured.loss):
         yield finding("non-finite", ("loss",), f"出力は有限なのに、損失が {measured.loss}")
-    elif broken := [n for n, g in measured.grads.items() if g is not None and not g.isfinite().all()]:
+    elif broken := [
+        n for n, g in measured.grads.items() if g is not None and not g.isfinite().all()
+    ]:
         where = next((r.name for r in reversed(measured.layers) if "δ" in r.overflow), broken[-1])
         yield finding(
             "non-finite",
@@ -76,15 +78,21 @@ def wrong_loss(subject: Subject, measured: Measurement) -> Iterator[Finding]:
         return
     if _softmax_twice(subject, out):
         yield finding(
-            "softmax-twice", ("出力",), "出力の和がどの標本でも 1 で、損失は出力に定数を足しても変わらない"
+            "softmax-twice",
+            ("出力",),
+            "出力の和がどの標本でも 1 で、損失は出力に定数を足しても変わらない",
         )
     elif _sigmoid_twice(subject, out, measured.recorder.functions):
         yield finding(
-            "softmax-twice", ("出力",), "出力が 0〜1 に収まるのに、正解と同じ出力でも損失の勾配が 0 にならない"
+            "softmax-twice",
+            ("出力",),
+            "出力が 0〜1 に収まるのに、正解と同じ出力でも損失の勾配が 0 にならない",
         )
     if _blind_to_pairs(subject, out):
         shapes = f"出力 {tuple(out.shape)}、目標 {tuple(tensors(subject.y)[0].shape)}"
-        yield finding("loss-shape", ("loss",), f"目標を標本の間で入れ替えても損失が変わらない ({shapes})")
+        yield finding(
+            "loss-shape", ("loss",), f"目標を標本の間で入れ替えても損失が変わらない ({shapes})"
+        )
 
 
 def _softmax_twice(subject: Subject, out: torch.Tensor) -> bool:
@@ -101,7 +109,11 @@ def _sigmoid_twice(subject: Subject, out: torch.Tensor, functions: list[str]) ->
     y = subject.y
     if not isinstance(y, torch.Tensor) or y.shape != out.shape or not y.is_floating_point():
         return False
-    if not functions or functions[-1] not in ("sigmoid", "softmax") or not ((y == 0) | (y == 1)).all():
+    if (
+        not functions
+        or functions[-1] not in ("sigmoid", "softmax")
+        or not ((y == 0) | (y == 1)).all()
+    ):
         return False
     answer = y.detach().to(out.dtype).clone().requires_grad_()
     try:
@@ -111,7 +123,9 @@ def _sigmoid_twice(subject: Subject, out: torch.Tensor, functions: list[str]) ->
         return False
     beyond = _loss(subject, 3 * (2 * y.to(out.dtype) - 1))  # 0〜1 の外のほうが損失が小さい
     exact = float(value.detach())
-    return bool(slope.abs().max() > 1e-8) and beyond is not None and isfinite(exact) and beyond < exact
+    return (
+        bool(slope.abs().max() > 1e-8) and beyond is not None and isfinite(exact) and beyond < exact
+    )
 
 
 def _loss(subject: Subject, out: torch.Tensor) -> float | None:
@@ -150,11 +164,17 @@ def disconnected(subject: Subject, measured: Measurement) -> Iterator[Finding]:
     """勾配が届かないパラメーターと、オプティマイザーが知らないパラメーター。"""
     if not measured.connected:
         frozen = not subject.trainable()
-        why = "学習するパラメーターがない (どれも requires_grad=False)" if frozen else "損失から勾配を求められない"
+        why = (
+            "学習するパラメーターがない (どれも requires_grad=False)"
+            if frozen
+            else "損失から勾配を求められない"
+        )
         yield finding("no-gradient", ("モデル全体",), why)
         return
     missing = [name for name, grad in measured.grads.items() if grad is None]
-    called = {name for name, watched in measured.watched.items() if watched.record.h == watched.record.h}
+    called = {
+        name for name, watched in measured.watched.items() if watched.record.h == watched.record.h
+    }
     cut = [n for n in missing if _owner(n) in called]
     unused = [n for n in missing if _owner(n) not in called]
     if cut:
@@ -166,7 +186,11 @@ def disconnected(subject: Subject, measured: Measurement) -> Iterator[Finding]:
         left = [n for n, p in subject.trainable().items() if id(p) not in known]
         left = [n for n in left if n not in missing]
         if left:
-            yield finding("not-in-optimizer", _modules(left), "requires_grad=True なのに optimizer に入っていない")
+            yield finding(
+                "not-in-optimizer",
+                _modules(left),
+                "requires_grad=True なのに optimizer に入っていない",
+            )
 
 
 def _owner(parameter: str) -> str:
@@ -200,7 +224,11 @@ def half_precision(subject: Subject, measured: Measurement) -> Iterator[Finding]
                 lost.append(watched.record.name)
     if lost:
         share = max(max(w.zeros) for w in small)
-        yield finding("underflow", tuple(lost), f"float16 の δ の {100 * share:.0f} % が 0 で、損失を 2¹⁴ 倍すると戻る")
+        yield finding(
+            "underflow",
+            tuple(lost),
+            f"float16 の δ の {100 * share:.0f} % が 0 で、損失を 2¹⁴ 倍すると戻る",
+        )
 
 
 # --- 同じユニット -------------------------------------------------------------------------
@@ -218,7 +246,12 @@ def equal_units(subject: Subject, measured: Measurement) -> Iterator[Finding]:
             continue
         if not W.any() and not grad.any():
             zero.append(name)
-        elif W.any() and grad.any() and _rows_equal(watched.module, W) and _rows_equal(watched.module, grad):
+        elif (
+            W.any()
+            and grad.any()
+            and _rows_equal(watched.module, W)
+            and _rows_equal(watched.module, grad)
+        ):
             same.append(name)
     if zero:
         yield finding("zero-init", tuple(zero), "重みがすべて 0 で、勾配もすべて 0")

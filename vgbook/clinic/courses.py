@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from vgbook.clinic.record import Trial
 from vgbook.clinic.subject import Subject, tensors, tree_map
 
-
 FEWEST = 20  # 初めの数回だけ下がって後で跳ねる学習を、下がったと見ない
 
 
@@ -23,10 +22,14 @@ def constant_answer(subject: Subject, output: object) -> float | None:
     answers = [out.float().mean(0, keepdim=True)]
     if isinstance(y, torch.Tensor) and y.is_floating_point() and y.shape == out.shape:
         mean = y.float().mean(0, keepdim=True)
-        answers += [mean, y.float().median(0, keepdim=True).values, torch.logit(mean.clamp(1e-4, 1 - 1e-4))]
+        answers += [
+            mean,
+            y.float().median(0, keepdim=True).values,
+            torch.logit(mean.clamp(1e-4, 1 - 1e-4)),
+        ]
     if isinstance(y, torch.Tensor) and y.dtype == torch.long and y.ndim + 1 == out.ndim:
         classes = out.shape[1]
-        if 0 <= int(y.min()) and int(y.max()) < classes:
+        if int(y.min()) >= 0 and int(y.max()) < classes:
             share = torch.bincount(y.flatten(), minlength=classes).float() / y.numel()
             log = share.clamp_min(1e-6).log()
             answers.append(log.reshape(1, classes, *[1] * (out.ndim - 2)))
@@ -65,14 +68,16 @@ def _reference(subject: Subject) -> float:
     """最初の損失と、入力を見ない答えの損失の小さいほう。"""
     with torch.no_grad():
         first = float(subject.value())
-    constant = constant_answer(subject, subject.output)
-    return first if constant is None or not constant < first else constant
+        constant = constant_answer(subject, subject.output)
+    return first if constant is None else min(constant, first)
 
 
 # --- 1 つだけ変える -----------------------------------------------------------------------
 
 
 def scale_rate(factor: float) -> Callable[[Subject], None]:
+    """学習率を ``factor`` 倍にする。"""
+
     def change(subject: Subject) -> None:
         assert subject.optimizer is not None
         for group in subject.optimizer.param_groups:
@@ -89,6 +94,7 @@ def initial_rate(subject: Subject) -> None:
 
 
 def no_decay(subject: Subject) -> None:
+    """重み減衰をやめる。"""
     assert subject.optimizer is not None
     for group in subject.optimizer.param_groups:
         group["weight_decay"] = 0.0
@@ -105,10 +111,12 @@ def standardise(x: torch.Tensor) -> torch.Tensor:
 
 
 def standardise_input(subject: Subject) -> None:
+    """入力を標準化する。"""
     subject.x = tree_map(standardise, subject.x)
 
 
 def standardise_target(subject: Subject) -> None:
+    """目標を標準化する。"""
     y = subject.y
     subject.y = (y - y.mean()) / y.std().clamp_min(1e-12)
 
@@ -121,12 +129,14 @@ def mean_loss(subject: Subject) -> None:
 
 
 def other_mode(subject: Subject) -> None:
+    """バッチ正規化の学習と推論を入れ替える。"""
     for module in subject.model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
             module.train(not module.training)
 
 
 def pre_norm(subject: Subject) -> None:
+    """Transformer の正規化を枝の前に移す。"""
     for module in subject.model.modules():
         if hasattr(module, "norm_first"):
             module.norm_first = True
@@ -173,10 +183,15 @@ def reinitialise(gain: float) -> Callable[[Subject], None]:
     return change
 
 
+def normalisable(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """出力を標準化できる隠れた層。最後の 1 つは出力層とみなす。"""
+    kinds = torch.nn.Linear | torch.nn.modules.conv._ConvNd
+    return [module for module in model.modules() if isinstance(module, kinds)][:-1]
+
+
 def normalise(subject: Subject) -> None:
     """隠れた全結合と畳み込みの出力を、ユニットごとにミニバッチで標準化する。"""
-    layers = [m for m in subject.model.modules() if isinstance(m, torch.nn.Linear | torch.nn.modules.conv._ConvNd)]
-    for module in layers[:-1]:
+    for module in normalisable(subject.model):
         module.register_forward_hook(_normalise)
 
 

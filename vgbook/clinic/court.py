@@ -21,6 +21,8 @@ class Change(NamedTuple):
 
     name: str
     apply: Callable[[Any], None]
+    word: str = ""
+    """治し方の文のうち、この変え方を勧めるものにある語。"""
 
 
 class Suspect(NamedTuple):
@@ -48,8 +50,11 @@ class Court:
     """1 回の更新にかかる時間の見積もり。"""
     schedule: Change | None = None
     """学習率の予定があるとき、予定の最初の学習率に戻すこと。"""
+    already: frozenset[str] = frozenset()
+    """ネットワークがもうしていることの語。その治し方は勧めない。"""
     notes: list[str] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
+    _failed: set[str] = field(default_factory=set)
 
     @property
     def steps(self) -> int:
@@ -98,15 +103,28 @@ class Court:
                 continue
             trial = self.trial(change.name, change)
             if self._cures(trial, base):
-                trials = (base, trial)
-                yield finding(suspect.slug, suspect.modules, suspect.evidence, trials=trials)
+                found = finding(
+                    suspect.slug, suspect.modules, suspect.evidence, trials=(base, trial)
+                )
+                found.cures = self._ranked(found, change.word)
+                yield found
+            elif change.word:
+                self._failed.add(change.word)
+
+    def _ranked(self, found: Finding, cured: str = "") -> tuple[str, ...]:
+        """試して治ったものを先に。治らなかったものと、もうしていることは勧めない。"""
+        poor = (self._failed - {cured}) | self.already
+        useful = [cure for cure in found.cures if not any(word in cure for word in poor)]
+        return tuple(sorted(useful, key=lambda cure: not cured or cured not in cure))
 
     def _by_mechanism(self, base: Trial) -> Finding | None:
         """治す試しは見つからないが、学習は進まず、仕組みの症状がはっきりしているとき。"""
         if not base.diverged and base.score < STUCK:
             return None
         for ill in self.symptoms:
-            return finding(ill.slug, ill.modules, ill.evidence, trials=(base,))
+            found = finding(ill.slug, ill.modules, ill.evidence, trials=(base,))
+            found.cures = self._ranked(found)
+            return found
         if base.diverged:
             return finding(
                 "step-large", ("optimizer",), "試しの学習で損失が跳ね上がった", trials=(base,)

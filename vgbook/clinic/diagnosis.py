@@ -6,9 +6,8 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vgbook._edge import check_callable, check_data, check_positive
 from vgbook.clinic.numpy_model import Subject, diagnose_network
@@ -48,8 +47,8 @@ def diagnose(
     y : tensor or ndarray
         ``loss`` に渡す正解。
     loss : callable
-        PyTorch では ``(出力, 正解)`` から損失のテンソルを返す関数 (`torch.nn.functional.cross_entropy`
-        など)。`Network` では ``(損失, ∂L/∂出力)`` を返す関数で、省けば softmax と交差エントロピー。
+        PyTorch では ``(出力, 正解)`` から損失のテンソルを返す関数 (``F.cross_entropy`` など)。
+        `Network` では ``(損失, ∂L/∂出力)`` を返す関数で、省けば softmax と交差エントロピー。
     optimizer : torch.optim.Optimizer or SGD, Momentum, Adam, ...
         実際に使う最適化手法。診断は写しを使うので、動きません。
     step : callable, optional
@@ -137,3 +136,38 @@ def _subject(
             f"x には 2 個以上の標本 (N, n_in) を渡してください。受け取った形: {x.shape}"
         )
     return Subject(network, x, labels, loss, optimizer)
+
+
+def watch(model: Any, optimizer: Any, *, every: int = 100, save: str | Path | None = None) -> Any:
+    """学習のループを見張る。``with watch(model, optimizer) as w:`` と使う。
+
+    ループは書き換えません。``every`` 回に 1 回の更新だけ測り、``w.report()`` がいつでも診断書を
+    返します。ループが例外で止まっても、それまでの測定は残ります。
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        学習するモデル。
+    optimizer : torch.optim.Optimizer
+        そのモデルの最適化手法。``step()`` が 1 回の更新の区切りになります。
+    every : int
+        何回の更新に 1 回測るか。
+    save : str or Path, optional
+        終わったとき (例外のときも) に、診断書の JSON を書く場所。
+
+    Returns
+    -------
+    Watch
+        ``loss(値)`` で損失を記録し、``report()`` で診断書を作ります。損失を記録すると、下がらない
+        学習だけを病気とします。
+
+    Raises
+    ------
+    TypeError
+        PyTorch のモデルとオプティマイザーでないとき。
+    ValueError
+        ``every`` が 1 以上の整数でないとき。
+    """
+    from vgbook.clinic.watching import Watch
+
+    return Watch(model, optimizer, every=every, save=save)

@@ -73,6 +73,7 @@ class Recorder(TorchFunctionMode):
         self.functions: list[str] = []
         self.batch_stats: dict[str, tuple[int, torch.Tensor, torch.Tensor]] = {}
         self.post_norms = 0
+        self.residual = False
         self._kept: list[Any] = []
         self._sums: dict[int, bool] = {}
         self._normed: set[int] = set()
@@ -183,9 +184,7 @@ class Recorder(TorchFunctionMode):
 
         return keep
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """テンソルの関数が呼ばれるたびに呼ばれる。"""
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
@@ -220,6 +219,10 @@ class Recorder(TorchFunctionMode):
                     self.current.record.post_norm = True
             self._normed.add(id(result))
         else:
+            both = [a for a in args if isinstance(a, torch.Tensor) and a.shape == result.shape]
+            self.residual = self.residual or (
+                len(both) == 2 and result.requires_grad and both[0].requires_grad
+            )
             self._sums[id(result)] = any(id(a) in self._normed for a in args)
 
 

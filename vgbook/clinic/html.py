@@ -43,7 +43,7 @@ def _dash(cell: str) -> str:
 
 
 def _finding(f: Finding) -> str:
-    cures = "".join(f"<li>{escape(cure)}</li>" for cure in f.verdict.cures)
+    cures = "".join(f"<li>{escape(cure)}</li>" for cure in f.cures)
     trials = "".join(f"<li>{escape(text.course(t))} {_curve(t)}</li>" for t in f.trials)
     results = "".join(
         f"<li>{escape(c.name)} ({escape(text.places(c.modules))}): {escape(c.evidence)}</li>"

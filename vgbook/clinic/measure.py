@@ -76,7 +76,9 @@ def measure(subject: Subject, limits: Thresholds) -> Measurement:
         if connected:
             value.backward()
     grads = {name: p.grad for name, p in subject.trainable().items()}
-    layers = [w.record for w in recorder.watched.values() if isfinite(w.record.h) or w.record.overflow]
+    layers = [
+        w.record for w in recorder.watched.values() if isfinite(w.record.h) or w.record.overflow
+    ]
     measured = Measurement(
         layers, float(value.detach()), recorder, grads, connected, output=subject.output
     )
@@ -102,7 +104,10 @@ def _gradient(watched: Watched) -> None:
     record.dW = rms(grad) if grad is not None else float("nan")
     broken = [
         name
-        for name, bad in (("δ", watched.broken_delta), ("dW", grad is not None and not isfinite(record.dW)))
+        for name, bad in (
+            ("δ", watched.broken_delta),
+            ("dW", grad is not None and not isfinite(record.dW)),
+        )
         if bad
     ]
     record.overflow = "、".join(([record.overflow] if record.overflow else []) + broken)

@@ -259,7 +259,10 @@ def _reference(subject: Subject) -> float:
 def _suspects(
     subject: Subject, layers: list[LayerRecord], found: list[Finding], base: Trial
 ) -> Iterator[Suspect]:
-    inits = (Change("He の初期値", _initialise(he())), Change("Xavier の初期値", _initialise(xavier())))
+    inits = (
+        Change("He の初期値", _initialise(he()), "初期"),
+        Change("Xavier の初期値", _initialise(xavier()), "初期"),
+    )
     dead = next((f for f in found if f.slug == "dead"), None)
     if dead is not None and any(layer.dead > 0.9 for layer in layers):
         yield Suspect(dead.slug, dead.modules, dead.evidence, inits)
@@ -272,9 +275,19 @@ def _suspects(
     middle = median([layer.update for layer in layers])
     rule = f"更新は重みの {middle:.0e} 倍 (中央値)"
     first = base.losses[0]
-    if not base.diverged and abs(first - base.end) < 0.05 * abs(first) and middle < SMALL_UPDATE and not found:
+    if (
+        not base.diverged
+        and abs(first - base.end) < 0.05 * abs(first)
+        and middle < SMALL_UPDATE
+        and not found
+    ):
         yield Suspect("step-small", ("optimizer",), rule, _rates(30, 1000, 10**5, 10**7))
-    elif base.diverged or base.spiked or base.end > first or max(r.update for r in layers) > LARGE_UPDATE:
+    elif (
+        base.diverged
+        or base.spiked
+        or base.end > first
+        or max(r.update for r in layers) > LARGE_UPDATE
+    ):
         yield Suspect("step-large", ("optimizer",), rule, _rates(1 / 10, 1 / 30, 1 / 1000))
 
 

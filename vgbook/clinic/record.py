@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from vgbook.clinic.verdicts import VERDICTS, Verdict
 
-
-SPIKE = 5.0  # 最初の損失の何倍を超えれば、跳ね上がったとするか
+SPIKE = 50.0  # 最初の損失の何倍を超えれば、跳ね上がったとするか
 
 
 class Thresholds(NamedTuple):
@@ -120,6 +119,11 @@ class Finding:
     """この原因から起きた、ほかの異常。"""
     trials: tuple[Trial, ...] = ()
     """証拠になった試しの学習。"""
+    cures: tuple[str, ...] = ()
+    """治し方。先に試すものから並べる。"""
+
+    def __post_init__(self) -> None:
+        self.cures = self.cures or self.verdict.cures
 
     @property
     def name(self) -> str:

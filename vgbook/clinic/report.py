@@ -179,7 +179,7 @@ def _finding(f: Finding) -> dict[str, Any]:
         "modules": list(f.modules),
         "evidence": f.evidence,
         "meaning": f.verdict.meaning,
-        "cures": list(f.verdict.cures),
+        "cures": list(f.cures),
         "section": f.verdict.section,
         "consequences": [_finding(c) for c in f.consequences],
         "trials": [_plain(trial) for trial in f.trials],
@@ -208,4 +208,5 @@ def _build_finding(content: Mapping[str, Any]) -> Finding:
         content["severity"],
         [_build_finding(c) for c in content["consequences"]],
         tuple(_build(Trial, trial) for trial in content["trials"]),
+        tuple(content["cures"]),
     )

@@ -20,7 +20,11 @@ def tree_map(f: Callable[[torch.Tensor], Any], tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return {key: tree_map(f, value) for key, value in tree.items()}
     if isinstance(tree, tuple | list):
-        return type(tree)(tree_map(f, value) for value in tree) if type(tree) in (tuple, list) else tree
+        return (
+            type(tree)(tree_map(f, value) for value in tree)
+            if type(tree) in (tuple, list)
+            else tree
+        )
     return tree
 
 

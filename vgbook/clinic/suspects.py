@@ -21,8 +21,8 @@ UNEVEN = 100.0  # 列の標準偏差の比が、これを超えれば、尺度�
 MOSTLY_DEAD = 0.9
 
 INITS = (
-    Change("He の初期値", courses.reinitialise(2**0.5)),
-    Change("Xavier の初期値", courses.reinitialise(1.0)),
+    Change("He の初期値", courses.reinitialise(2**0.5), "初期"),
+    Change("Xavier の初期値", courses.reinitialise(1.0), "初期"),
 )
 
 
@@ -31,22 +31,36 @@ def suspects(
 ) -> Iterator[Suspect]:
     """疑いを 1 つずつ返す。先に返したもので治れば、後のものは試さない。"""
     if any(layer.dead > MOSTLY_DEAD for layer in measured.layers):
-        yield from _suspect_symptom(symptoms, "dead")
+        yield from _suspect_symptom(subject, symptoms, "dead")
     yield from _batch_norm(subject, measured)
     yield from _loss_sum(subject, measured)
     yield from _scales(subject)
     yield from _decay(subject)
     yield from _rounding(measured)
-    yield from _suspect_symptom(symptoms, "saturated", "exploding", "vanishing", "indistinguishable")
+    yield from _suspect_symptom(
+        symptoms, "saturated", "exploding", "vanishing", "indistinguishable"
+    )
     yield from _post_norm(subject, measured)
-    yield from _rates(measured, base)
+    yield from _rates(measured, symptoms, base)
 
 
-def _suspect_symptom(symptoms: list[Finding], *slugs: str) -> Iterator[Suspect]:
+def already(subject: Subject, measured: Measurement) -> frozenset[str]:
+    """モデルがもうしていること。治し方の文にある語で答える。"""
+    kinds = {type(module).__name__ for module in subject.model.modules()}
+    words = {"残差接続"} if measured.recorder.residual else set()
+    if any("Norm" in kind for kind in kinds):
+        words.add("正規化を入れる")
+    if "sigmoid" not in measured.recorder.functions:
+        words.add("シグモイド")
+    return frozenset(words)
+
+
+def _suspect_symptom(subject: Subject, symptoms: list[Finding], *slugs: str) -> Iterator[Suspect]:
     ill = next((s for s in symptoms if s.slug in slugs), None)
     if ill is not None:
-        norm = Change("正規化を入れる", courses.normalise)
-        yield Suspect(ill.slug, ill.modules, ill.evidence, (*INITS, norm))
+        norm = (Change("正規化を入れる", courses.normalise, "正規化"),)
+        changes = (*INITS, *norm) if courses.normalisable(subject.model) else INITS
+        yield Suspect(ill.slug, ill.modules, ill.evidence, changes)
 
 
 def _batch_norm(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
@@ -105,20 +119,20 @@ def _post_norm(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
     yield Suspect("post-norm", names, rule, tuple(changes))
 
 
-def _rates(measured: Measurement, base: Trial) -> Iterator[Suspect]:
+def _rates(measured: Measurement, symptoms: list[Finding], base: Trial) -> Iterator[Suspect]:
     sizes = [v for v in measured.updates.values() if 0 < v < float("inf")]
     middle = median(sizes) if sizes else 0.0
     rule = f"更新は重みの {middle:.0e} 倍 (中央値)"
     first = base.losses[0]
-    still = not base.diverged and abs(first - base.end) < 0.05 * abs(first)
-    if still and middle < SMALL_UPDATE:
-        slug, factors = "step-small", (30, 1000, 10**5, 10**7)
-    elif base.diverged or base.spiked or base.end > first or max(sizes, default=0.0) > LARGE_UPDATE:
-        slug, factors = "step-large", (1 / 10, 1 / 30, 1 / 1000)
-    else:
-        return
-    changes = tuple(Change(f"学習率 {_times(f)}", courses.scale_rate(f)) for f in factors)
-    yield Suspect(slug, ("optimizer",), rule, changes)
+    jumped = base.diverged or base.spiked or base.end > 1.05 * first
+    if not jumped and abs(first - base.end) < 0.05 * abs(first) and middle < SMALL_UPDATE:
+        yield Suspect("step-small", ("optimizer",), rule, _rate_changes(30, 1000, 1e5, 1e7))
+    elif jumped or (max(sizes, default=0.0) > LARGE_UPDATE and not symptoms):
+        yield Suspect("step-large", ("optimizer",), rule, _rate_changes(1 / 10, 1 / 30, 1 / 1000))
+
+
+def _rate_changes(*factors: float) -> tuple[Change, ...]:
+    return tuple(Change(f"学習率 {_times(f)}", courses.scale_rate(f)) for f in factors)
 
 
 def _times(factor: float) -> str:

@@ -19,7 +19,10 @@ def symptoms(layers: Sequence[LayerRecord], limits: Thresholds) -> list[Finding]
 
 
 def decay(values: Sequence[float]) -> float:
-    """入力側の値 ÷ 出力側の値。端の 1 点に頼らず、対数の傾きから求める。
+    """入力側の値 ÷ 出力側の値。
+
+    両端の 1/4 どうしの比と、対数の傾きから求めた比のうち、1 に近いほうです。端の 1 点だけが外れて
+    いても、途中だけが揺れていても、大きな比にはなりません。
 
     Examples
     --------
@@ -32,7 +35,9 @@ def decay(values: Sequence[float]) -> float:
     slope = sum((i - middle) * (y - mean) for i, y in enumerate(logs)) / max(
         sum((i - middle) ** 2 for i in range(n)), 1
     )
-    return exp(-slope * (n - 1))
+    k = max(1, n // 4)
+    ends = (sum(logs[:k]) - sum(logs[-k:])) / k * (n - 1) / max(n - k, 1)
+    return exp(min(-slope * (n - 1), ends, key=abs))
 
 
 def hidden(layers: Sequence[LayerRecord]) -> list[LayerRecord]:
@@ -77,9 +82,7 @@ def _far(inner: Sequence[LayerRecord], limits: Thresholds) -> tuple[str, ...]:
     return tuple(far) or (inner[0].name,)
 
 
-def _ratio(
-    ratio: float, names: tuple[str, ...], axis: str, limits: Thresholds
-) -> list[Finding]:
+def _ratio(ratio: float, names: tuple[str, ...], axis: str, limits: Thresholds) -> list[Finding]:
     if ratio < limits.gradient:
         rule = f"最初の{axis}の δ が最後の{axis}の {ratio:.0e} 倍 < {limits.gradient:g}"
         return [finding("vanishing", names, rule)]

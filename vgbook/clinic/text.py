@@ -66,7 +66,7 @@ def rows(report: Diagnosis) -> list[list[str]]:
     for group in groups(report):
         first, last = group[0], group[-1]
         name = first.name if len(group) == 1 else f"{first.name} .. {last.name} ({len(group)} 層)"
-        fine = "良好" if report.trials or report.findings or isfinite(first.delta) else MISSING
+        fine = "良好" if isfinite(first.delta) else MISSING
         mark = "、".join(report.marks(first)) or ("固定" if not first.trainable else fine)
         sizes = [
             numbers([getattr(layer, column) for layer in group])
@@ -97,7 +97,7 @@ def summary(report: Diagnosis) -> str:
     """1 行の結論。"""
     if report.findings:
         root = report.findings[0]
-        return f"{root.severity}: {root.name} ({places(root.modules)})。まず: {root.verdict.cures[0]}"
+        return f"{root.severity}: {root.name} ({places(root.modules)})。まず: {root.cures[0]}"
     base = next(iter(report.trials), None)
     if base is None:
         return "良好: 症状は見つかりません (試しの学習はしていません)。"
@@ -114,18 +114,17 @@ def course(trial: Trial) -> str:
 
 def paragraph(number_: int, f: Finding) -> list[str]:
     """1 つの判定の説明。"""
-    lines = [
+    return [
         f"{number_}. {f.severity}: {f.name} ({f.slug})  {places(f.modules)}",
         f"   測定: {f.evidence}",
         f"   意味: {f.verdict.meaning}",
-        *(f"   治し方 {i}: {cure}" for i, cure in enumerate(f.verdict.cures, 1)),
+        *(f"   治し方 {i}: {cure}" for i, cure in enumerate(f.cures, 1)),
         *(f"   証拠: {course(trial)}" for trial in f.trials),
         *(
             f"   その結果: {c.name} ({c.slug})  {places(c.modules)}  {c.evidence}"
             for c in f.consequences
         ),
     ]
-    return lines
 
 
 def page(report: Diagnosis) -> str:

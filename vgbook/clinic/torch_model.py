@@ -1,6 +1,7 @@
 """PyTorch のモデルの診断。"""
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from time import process_time
 from typing import Any
@@ -9,17 +10,19 @@ import torch
 from torch import nn
 
 from vgbook.clinic.certain import certainties
-from vgbook.clinic.court import Change, Court
 from vgbook.clinic.courses import initial_rate, run
+from vgbook.clinic.court import Change, Court
 from vgbook.clinic.measure import Measurement, measure
 from vgbook.clinic.record import Finding, Thresholds, Trial
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.subject import Subject, untouched
-from vgbook.clinic.suspects import suspects
+from vgbook.clinic.suspects import already, suspects
 from vgbook.clinic.symptoms import symptoms
 
 # これらが見つかれば、ほかの原因を試しても確かめられない
-DECISIVE = ("softmax-twice", "loss-shape", "underflow", "zero-init", "symmetry")
+DECISIVE = (
+    "softmax-twice", "loss-shape", "no-gradient", "underflow", "zero-init", "symmetry",
+)  # fmt: skip
 
 
 def diagnose_torch(
@@ -37,7 +40,9 @@ def diagnose_torch(
     """測り、確かな病気を挙げ、最適化手法があれば試しに学習させる。"""
     _check_arguments(model, x, loss, optimizer, step)
     subject = Subject(model, x, y, loss, step, optimizer)
-    with untouched(model):
+    # 損失の形の警告などは、試しの学習のたびに出る。判定として報告するので、ここでは出さない
+    with untouched(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         torch.manual_seed(0)
         measured = _measured(subject, limits)
         certain = certainties(subject, measured)
@@ -65,7 +70,7 @@ def _with(report: Diagnosis, findings: list[Finding], found: list[Finding]) -> D
         root.consequences = [f for f in found if f.slug != root.slug]
     elif not findings:
         report.notes += [
-            f"{f.name} の症状がありますが ({f.evidence})、試しの学習で損失が下がるので病気としません。"
+            f"{f.name}の症状 ({f.evidence}) がありますが、試しの学習で損失が下がるので病気としません。"
             for f in found
         ]
     return report
@@ -94,6 +99,7 @@ def _court(
         limits,
         measured.seconds,
         Change("予定の最初の学習率", initial_rate) if scheduled else None,
+        already(subject, measured),
     )
 
 
@@ -104,8 +110,8 @@ def _measured(subject: Subject, limits: Thresholds) -> Measurement:
         if "more than 1 value per channel" not in str(error):
             raise
         raise ValueError(
-            "学習モードのバッチ正規化に、標本が 1 個しか渡されていません。2 個以上 (できれば 16 個以上) の"
-            "ミニバッチを渡すか、model.eval() にしてください。"
+            "学習モードのバッチ正規化に、標本が 1 個しか渡されていません。"
+            "2 個以上 (できれば 16 個以上) のミニバッチを渡すか、model.eval() にしてください。"
         ) from error
 
 
@@ -121,7 +127,10 @@ def _notes(subject: Subject, measured: Measurement) -> list[str]:
 
 def _check_arguments(model: nn.Module, x: Any, loss: Any, optimizer: Any, step: Any) -> None:
     if not any(True for _ in model.parameters()):
-        raise ValueError("model に学習するパラメーターがありません。nn.Linear などの層をもつモデルを渡してください。")
+        raise ValueError(
+            "model に学習するパラメーターがありません。"
+            "nn.Linear などの層をもつモデルを渡してください。"
+        )
     if (loss is None) == (step is None):
         raise TypeError(
             "loss か step のどちらか 1 つを渡してください。loss は (出力, 正解) から、"

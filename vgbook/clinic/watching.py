@@ -243,12 +243,14 @@ class Sample:
 
     def records(self, dead: dict[str, float]) -> list[LayerRecord]:
         """診断書の層の表。"""
-        return [
-            LayerRecord(
-                name, type(self.modules[name][0]).__name__, **values, dead=dead.get(name, 0.0)
-            )
-            for name, values in self.values.items()
-        ]
+        layers = []
+        for name, values in self.values.items():
+            layer = LayerRecord(name, type(self.modules[name][0]).__name__)
+            for column, value in values.items():
+                setattr(layer, column, value)
+            layer.dead = dead.get(name, 0.0)
+            layers.append(layer)
+        return layers
 
 
 def _units(y: torch.Tensor) -> torch.Tensor:
@@ -263,6 +265,8 @@ def _always_dead(samples: list[Sample]) -> dict[str, float]:
     """`nn.ReLU` の直前の層で、どの測定でも、どの標本でも 0 だったユニットの割合。"""
     shares = {}
     for name, mask in samples[-1].dead.items():
-        masks = [s.dead[name] for s in samples if name in s.dead and s.dead[name].shape == mask.shape]
+        masks = [
+            s.dead[name] for s in samples if name in s.dead and s.dead[name].shape == mask.shape
+        ]
         shares[name] = float(torch.stack(masks).all(0).float().mean())
     return shares
