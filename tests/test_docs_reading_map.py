@@ -10,7 +10,9 @@ DOCS = Path(__file__).parents[1] / "docs"
 CHAPTERS = sorted(DOCS.glob("part*/*.md"))
 MAP = dict(
     re.findall(
-        r"^\| \[.+\]\(#(sec-[\w-]+)\) \|.+\| (\d+)\s分 \|$", (DOCS / "index.md").read_text(), re.M
+        r"^\| [IV]+ \| \d+ \[.+\]\(#(sec-[\w-]+)\) \|.+\| (\d+)\s分 \|$",
+        (DOCS / "index.md").read_text(),
+        re.M,
     )
 )
 

@@ -1,10 +1,11 @@
 """表紙の図: 重みの標準偏差と活性化関数を選び、20 層をさかのぼる勾配の大きさを、層ごとの棒で見ます。
 
-棒の高さも文も、組むときに計算します。選ぶ前の図は HTML に書いてあるので、スクリプトがなくても読めます。
+棒の高さも文も、組むときに計算します。はじめの図は HTML に書くので、スクリプトがなくても読めます。
 """
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -76,8 +77,10 @@ class Cover:
         check_count("depth", depth, least=2)
         check_positive("stds", list(stds.values()), many=True)
         init = normal(np.array(list(stds.values()), float))
-        size = {"depth": depth, "width": width, "samples": samples, "seeds": seeds}
-        flows = [gradient_flow(phi, init, rng=rng, **size).delta for phi in activations.values()]
+        measure = partial(
+            gradient_flow, rng=rng, depth=depth, width=width, samples=samples, seeds=seeds
+        )
+        flows = [measure(phi, init).delta for phi in activations.values()]
         self.delta = np.array([np.median(d / d[..., -1:], axis=0) for d in flows])
         self.activations, self.stds, self.start = list(activations), list(stds), start
         self.verdicts = [[verdict(layers[0]) for layers in row] for row in self.delta]
@@ -88,8 +91,8 @@ class Cover:
 
     def _sentence(self, i: int, j: int) -> str:
         return (
-            f"{self.activations[i]}、標準偏差 {self.stds[j]}：入力側に届く勾配は、"
-            f"出力側の {times(self.delta[i, j, 0])}。勾配は{WORDS[self.verdicts[i][j]]}。"
+            f"入力側に届く勾配は、出力側の {times(self.delta[i, j, 0])}。"
+            f"勾配は{WORDS[self.verdicts[i][j]]}。"
         )
 
     def _repr_html_(self) -> str:
@@ -108,7 +111,7 @@ class Cover:
             f'<div class="vg-cover-controls"><label for="cover-std">重みの標準偏差 '
             f'<span class="vg-value" aria-hidden="true">{escape(self.stds[j])}</span></label>'
             f'<input id="cover-std" type="range" min="0" max="{len(self.stds) - 1}" value="{j}" '
-            f'aria-valuetext="{escape(self.stds[j])}"><fieldset><legend>活性化関数</legend>'
+            f'aria-valuetext="{escape(self.stds[j])}"><fieldset aria-label="活性化関数">'
             f"{choices}</fieldset></div>"
             f'<p class="vg-cover-readout" role="status">{escape(self.readout[i][j])}</p>'
             f'<script type="application/json">{data.replace("<", chr(92) + "u003c")}</script></div>'
@@ -133,10 +136,11 @@ def heights(delta: Array) -> Array:
 def picture(tops: Array) -> str:
     """棒を並べた SVG。1 倍の線から、上へ伸びれば爆発、下へ伸びれば消失です。"""
     middle, step = (TOP + BOTTOM) // 2, (RIGHT - LEFT) / len(tops)
-    scale = ((TOP, "10¹² 倍"), (middle, "1 倍"), (BOTTOM, "10⁻¹² 倍"))
+    scale = ((TOP, "10¹² 倍", ""), (middle, "1 倍", " one"), (BOTTOM, "10⁻¹² 倍", ""))
     lines = "".join(
-        f'<path class="grid" d="M{LEFT} {y}H{RIGHT}"/><text x="{LEFT - 4}" y="{y + 4}">{name}</text>'
-        for y, name in scale
+        f'<path class="grid{kind}" d="M{LEFT} {y}H{RIGHT}"/>'
+        f'<text x="{LEFT - 4}" y="{y + 4}">{name}</text>'
+        for y, name, kind in scale
     )
     bars = "".join(
         f'<rect x="{LEFT + step * (k + 0.15):.1f}" width="{0.7 * step:.1f}" '

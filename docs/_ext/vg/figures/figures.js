@@ -218,27 +218,5 @@
     show();
   }
 
-  // ---- 表紙の図: 棒の位置も文も、計算してある。最初の図は HTML にある ---------------------------
-  function startCover(cover) {
-    const { tops, verdicts, readout, stds } = JSON.parse(cover.querySelector("script").textContent);
-    const [slider, shown] = [cover.querySelector("input[type=range]"), cover.querySelector(".vg-value")];
-    const [bars, said] = [cover.querySelectorAll("rect"), cover.querySelector("[role=status]")];
-    const one = Number(cover.querySelectorAll(".grid")[1].getAttribute("d").match(/ (\d+)H/)[1]); // 1 倍の線
-    const show = () => {
-      const [i, j] = [Number(cover.querySelector(":checked").value), Number(slider.value)];
-      for (const [k, top] of tops[i][j].entries()) {
-        bars[k].setAttribute("y", Math.min(top, one) - 1);
-        bars[k].setAttribute("height", Math.abs(top - one) + 2);
-      }
-      cover.dataset.verdict = verdicts[i][j];
-      shown.textContent = stds[j];
-      slider.setAttribute("aria-valuetext", stds[j]);
-      if (said.textContent !== readout[i][j]) said.textContent = readout[i][j];
-    };
-    cover.addEventListener("input", show);
-    show(); // 戻ってきた読者のつまみは、前の位置にある
-  }
-
   for (const figure of document.querySelectorAll(".vg-figure")) start(figure);
-  for (const cover of document.querySelectorAll(".vg-cover")) startCover(cover);
 })();
