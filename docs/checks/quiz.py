@@ -1,9 +1,9 @@
 """確認テストの答えの検算。"""
 
 import numpy as np
-from derivations import chain_rule, sigmoid
 
 import vgbook as vg
+from checks import chain_rule, sigmoid
 from checks.engine import check
 
 

@@ -2,11 +2,11 @@
 
 import mpmath
 import numpy as np
-from derivations.meanfield import kernel
 
 from checks.engine import check
 from checks.engine.draws import chances, gradient, normal, number, precise
 from checks.engine.networks import slope, tanh
+from checks.meanfield import kernel
 
 
 @check("eq-res-block", "高精度", points=3)
