@@ -7,7 +7,7 @@ import vgbook as vg
 from checks.engine import check
 from checks.engine.draws import chances
 from checks.engine.gauss import grid
-from vgbook import meanfield
+from vgbook.theory import meanfield
 
 
 def tanh_slope(z):

@@ -14,7 +14,7 @@ from checks.engine.draws import chances, from_one, normal, precise
 from checks.engine.gauss import SYMBOLIC_MEANS, Z, grid
 from checks.engine.networks import network
 from checks.engine.numbers import TOLERANCE, near
-from vgbook import meanfield
+from vgbook.theory import meanfield
 
 OVER = {"i": range(3), "k": range(3), "j": range(2)}
 RELU_NAMES = {
