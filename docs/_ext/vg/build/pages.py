@@ -15,10 +15,12 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.directives.other import TocTree
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from vg.manuscript import GENERATED, Manuscript
 
+log = logging.getLogger(__name__)
 ROW = re.compile(r"^\| \[`(vgbook\.([\w.]+))`\]\(\2\.md\) \| (.+?) \| (.+?) \|$", re.M)
 CHECK = """---
 description: {what}の式を確かめるプログラムです。
@@ -56,6 +58,8 @@ def check_pages(manuscript: Manuscript) -> dict[str, str]:
             what = f"「{title}」の章" if place in chapters else f"「{title}」"
         if name in files:
             made[f"checks/{name}"] = CHECK.format(what=what, title=title, name=name)
+    for name in sorted(files - {page.removeprefix("checks/") for page in made}):
+        log.warning("docs/checks の %s.py の章が、表紙の目次にありません", name.replace("-", "_"))
     return made
 
 

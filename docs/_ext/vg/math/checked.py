@@ -127,7 +127,8 @@ class CoverageDirective(SphinxDirective):
         order = [page.removesuffix("/index").rpartition("/")[2] for page in pages]
         checks = registry(folder(self.env.app)).values()
         counts = Counter((check.module, check.kind) for check in checks)
-        modules = sorted({c.module for c in checks}, key=lambda m: order.index(m.replace("_", "-")))
+        checked = {check.module for check in checks}
+        modules = [module for name in order if (module := name.replace("-", "_")) in checked]
         rows = []
         for module in modules:
             numbers = [counts[module, kind] for kind in KINDS]
