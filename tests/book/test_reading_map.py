@@ -12,8 +12,10 @@ from vg.manuscript import FENCE, Manuscript, Page
 
 MANUSCRIPT = Manuscript()
 CHAPTERS = MANUSCRIPT.chapters
-ROW = re.compile(r"^\| \[.+\]\(#(sec-[\w-]+)\) \|.+\| (\d+)\s分 \|$", re.M)
+ROW = re.compile(r"^\| ([IV]+) \| (\d+) \[.+\]\(#(sec-[\w-]+)\) \|.+\| (\d+)\s分 \|$", re.M)
 MAP = ROW.findall(MANUSCRIPT.pages["index"].text)
+MINUTES = {label: minutes for _, _, label, minutes in MAP}
+PARTS = ["I", "II", "III", "IV", "V", "VI"]
 
 # --- 本文を量る --------------------------------------------------------------------------------
 
@@ -72,8 +74,12 @@ def minutes(source: str) -> int:
 def test_the_map_and_the_chapter_give_the_measured_time(chapter: Page) -> None:
     written = re.search(r"所要時間\W+(\d+) 分", chapter.text)
     assert written
-    assert {dict(MAP)[str(chapter.label)], written[1]} == {str(minutes(chapter.text))}
+    assert {MINUTES[str(chapter.label)], written[1]} == {str(minutes(chapter.text))}
 
 
 def test_the_map_has_the_chapters_in_the_order_of_the_contents() -> None:
-    assert [label for label, _ in MAP] == [chapter.label for chapter in CHAPTERS] != []
+    expected = [
+        (PARTS[int(chapter.name[4]) - 1], str(number), chapter.label)
+        for number, chapter in enumerate(CHAPTERS, 1)
+    ]
+    assert [row[:3] for row in MAP] == expected != []
