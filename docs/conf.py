@@ -16,8 +16,8 @@ URLS = dict(url.split(", ", 1) for url in metadata("vgbook").get_all("Project-UR
 
 # ---- 本 -------------------------------------------------------------------
 project = "勾配消失問題 — 導いて、動かして、確かめる"
-author = "vgbook の著者"
-copyright = "2026, vgbook の著者"  # noqa: A001
+author = metadata("vgbook")["Author"]
+copyright = f"2026, {author}"  # noqa: A001
 release = version = version_of("vgbook")
 language = "ja"
 root_doc = "index"
@@ -132,8 +132,9 @@ html_theme = "furo"
 html_title = project
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
-html_css_files = ["book.css", "figures.css"]  # figures は動かせる図のある頁にだけ残す
-html_js_files = ["book.js", ("figures.js", {"defer": "defer"})]
+FIGURES = ("figures", "cover")  # 動かせる図のある頁にだけ残す
+html_css_files = ["tokens.css", "book.css", *(f"{name}.css" for name in FIGURES)]
+html_js_files = ["book.js", *((f"{name}.js", {"defer": "defer"}) for name in FIGURES)]
 html_extra_path = ["robots.txt"]
 html_copy_source = True  # 「この頁の原稿を見る」の先
 html_scaled_image_link = False
