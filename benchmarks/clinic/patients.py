@@ -651,7 +651,7 @@ def bf16_weights(cured=False):
     model = dense([4, 64, 64, 4], init=he)
     if not cured:
         model, x = model.bfloat16(), x.bfloat16()
-    return Patient(model, x, y, lambda o, t: CE(o.float(), t), adam(model, 2e-4))
+    return Patient(model, x, y, lambda o, t: CE(o.float(), t), adam(model, 5e-5))
 
 
 @patient("loss-reduction step-large", "512 個の二乗誤差の和に、平均のときの学習率")
@@ -713,14 +713,12 @@ def dead_cnn(cured=False):
     return Patient(model, x, y, CE, adam(model))
 
 
-@patient("saturated init-large", "標準偏差 4 の重みのシグモイド 5 層")
-def saturated_sigmoid(cured=False):
+@patient("saturated init-large", "標準偏差 3 の重みの tanh 5 層の回帰")
+def saturated_regression(cured=False):
     torch.manual_seed(221)
-    x, y = moons(seed=221)
-    model = dense(
-        [4, *[48] * 5, 4], nn.Tanh if cured else nn.Sigmoid, xavier if cured else std(4.0)
-    )
-    return Patient(model, x, y, CE, sgd(model, 0.02))
+    x, y = waves(seed=221)
+    model = dense([6, *[48] * 5, 1], nn.Tanh, xavier if cured else std(3.0))
+    return Patient(model, x, y, MSE, sgd(model, 0.02))
 
 
 @patient("symmetry", "どの重みも 0.1 の GRU")

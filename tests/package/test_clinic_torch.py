@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+
 from vgbook.clinic import Thresholds, diagnose
 
 torch = pytest.importorskip("torch")
@@ -157,7 +158,7 @@ def summed():
 def root_of_zero():
     x, _ = rings(24)
     model = dense(4, 16, 2)
-    distance = lambda h, _: (h[:, None] - h[None]).square().sum(-1).sqrt().mean()  # noqa: E731
+    distance = lambda h, _: (h[:, None] - h[None]).square().sum(-1).sqrt().square().mean()  # noqa: E731
     return model, x, x, distance, adam(model)
 
 

@@ -38,7 +38,7 @@ def suspects(
     yield from _decay(subject)
     yield from _rounding(measured)
     yield from _suspect_symptom(
-        symptoms, "saturated", "exploding", "vanishing", "indistinguishable"
+        subject, symptoms, "saturated", "exploding", "vanishing", "indistinguishable"
     )
     yield from _post_norm(subject, measured)
     yield from _rates(measured, symptoms, base)
