@@ -1,5 +1,7 @@
 """診断の章の例。``python benchmarks/clinic/record.py reports`` が動かし、結果を章に残す。"""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -19,7 +21,7 @@ def batch(n=200):
 def deep(activation, depth=8):
     """幅 100 の全結合の層を重ねる。初期値は PyTorch の既定のまま。"""
     widths = [64, *[100] * depth]
-    hidden = [[nn.Linear(a, b), activation()] for a, b in zip(widths, widths[1:], strict=False)]
+    hidden = [[nn.Linear(a, b), activation()] for a, b in pairwise(widths)]
     return nn.Sequential(*(layer for pair in hidden for layer in pair), nn.Linear(100, 10))
 
 
@@ -100,7 +102,7 @@ def negative_bias(model):
 
 
 OTHERS = {
-    "手を加えない": lambda: plain(),
+    "手を加えない": plain,
     "Softmax を付けたまま cross_entropy に渡す": lambda: plain(
         change=lambda m: m.append(nn.Softmax(dim=1))
     ),

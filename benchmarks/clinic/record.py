@@ -1,4 +1,6 @@
-"""診断の章に残す結果を作る: ``python benchmarks/clinic/record.py reports patients overhead peers``。
+"""診断の章に残す結果を作る。
+
+``python benchmarks/clinic/record.py reports patients overhead peers``
 
 ``docs/part6/clinic-results.json`` の、名前を挙げた部分だけを書き換えます。
 """
@@ -71,14 +73,19 @@ def train(model, x, y, steps, watcher=None):
     return time.process_time() - start
 
 
-def overhead(steps=200, rounds=5):
+def overhead(steps=100, rounds=3):
     """見張りの有無で、同じ学習の CPU 時間を交互に測る。"""
     torch.manual_seed(0)
     mlp = nn.Sequential(
         nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
     )
     cnn = nn.Sequential(
-        nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2304, 10)
+        nn.Conv2d(1, 16, 3),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(2304, 10),
     )
     y = torch.arange(64) % 10
     cases = {

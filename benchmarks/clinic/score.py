@@ -45,7 +45,8 @@ def main():
             trials = " ".join(f"{t.name}:{t.score:.2f}({len(t.losses)})" for t in r.trials)
             print(
                 f"{'ok ' if good else 'NG '} {name + (' cured' if cured else ''):28s} "
-                f"want {'/'.join(sorted(expect)) or '-':24s} got {','.join(f.slug for f in r.findings) or '-':18s}"
+                f"want {'/'.join(sorted(expect)) or '-':24s} "
+                f"got {','.join(f.slug for f in r.findings) or '-':18s}"
                 f" {spent:5.1f}s {trials} | {r.findings[0].evidence if r.findings else ''}",
                 flush=True,
             )

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-
 from vgbook.clinic import Thresholds, diagnose
 
 torch = pytest.importorskip("torch")

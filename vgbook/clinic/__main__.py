@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="判定",
-        help="この判定があれば終了コード 1 で終わる (日本語か英語、何度でも。any なら、どの判定でも)",
+        help="この判定があれば終了コード 1 で終わる (日英どちらでも、何度でも。any はどの判定でも)",
     )
     options = parser.parse_args(arguments)
     for name in options.fail_on:

@@ -101,7 +101,10 @@ def summary(report: Diagnosis) -> str:
     base = next(iter(report.trials), None)
     if base is None:
         return "良好: 症状は見つかりません (試しの学習はしていません)。"
-    return f"良好: 試しの学習は {course(base)}。"
+    first, end = base.losses[0], base.end
+    if end < first:
+        return f"良好: 損失が {first:.3g} から {end:.3g} に下がりました ({len(base.losses)} 回)。"
+    return f"良好: 損失は {first:.3g} から下がりませんが、原因となる異常は見つかりません。"
 
 
 def course(trial: Trial) -> str:

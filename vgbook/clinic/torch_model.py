@@ -70,7 +70,7 @@ def _with(report: Diagnosis, findings: list[Finding], found: list[Finding]) -> D
         root.consequences = [f for f in found if f.slug != root.slug]
     elif not findings:
         report.notes += [
-            f"{f.name}の症状 ({f.evidence}) がありますが、試しの学習で損失が下がるので病気としません。"
+            f"{f.name}の症状 ({f.evidence}) がありますが、損失が下がるので病気としません。"
             for f in found
         ]
     return report
