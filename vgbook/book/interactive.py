@@ -50,6 +50,16 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Drag:
+    """軸 ``axis`` ("x" か "y") の上で指した値に近い選択肢を、``control`` 番目のつまみで選ぶ。"""
+
+    axis: str
+    control: int
+    positions: ArrayLike
+    """選択肢ごとの、軸の上の値。"""
+
+
+@dataclass(frozen=True)
 class Panel:
     """軸 1 つ。``x`` は点の位置 (棒なら区間の端)、``limits`` は省くと全部の値が入る範囲です。"""
 
@@ -63,6 +73,8 @@ class Panel:
     xlog: bool = False
     ylog: bool = False
     xticks: Sequence[float] = ()
+    drag: tuple["Drag", ...] = ()
+    """図の上を指やマウスで動かしたときに、位置で選ばれるつまみ。"""
     notes: ArrayLike | None = None
     """つまみの組み合わせごとの、題の下の短い文。形は (つまみ 1, つまみ 2, ...)。"""
     size: tuple[int, int] = (300, 240)
@@ -209,6 +221,7 @@ def _panel(panel: Panel, states: tuple[int, ...]) -> dict[str, Any]:
         "series": series,
         "width": panel.size[0],
         "height": panel.size[1],
+        "drag": [_drag(one, states) for one in panel.drag],
         "x": _axis(panel.xlabel, panel.xlog, panel.xlimits, xs, margin=0.0 if bar else 0.03),
         "y": _axis(panel.ylabel, panel.ylog, panel.ylimits, ys, margin=0.05, zero=bar),
     }
@@ -230,6 +243,16 @@ def _series(one: Series, x: Array, states: tuple[int, ...]) -> dict[str, Any]:
             spec[name] = _numbers(values)
     _check_shape(f"「{one.label}」の x", x, states, x.shape[-1])
     return spec | {"x": _numbers(x)}
+
+
+def _drag(drag: Drag, states: tuple[int, ...]) -> dict[str, Any]:
+    positions = np.asarray(drag.positions, float)
+    if drag.control >= len(states) or positions.shape != (states[drag.control],):
+        raise ValueError(
+            f"drag の positions には、{drag.control} 番目のつまみの選択肢ごとの値を渡してください。"
+            f"受け取った形: {positions.shape}、つまみの選択肢の数: {states}"
+        )
+    return {"axis": drag.axis, "control": drag.control, "positions": _numbers(positions)}
 
 
 def _check_shape(name: str, values: Array, states: tuple[int, ...], points: int) -> None:
