@@ -115,6 +115,17 @@ def measured(label: str, samples: ArrayLike, series: int | str = 0) -> Series:
     return replace(line(label, y, series), low=low, high=high)
 
 
+def smooth(series: Series) -> Series:
+    """印のない実線にする (点の多い曲線のため)。
+
+    Examples
+    --------
+    >>> smooth(line("例", [1.0, 2.0], 1)).marker
+    ''
+    """
+    return replace(series, marker="", dash="")
+
+
 def theory(y: ArrayLike, label: str = "理論", *, x: ArrayLike | None = None) -> Series:
     """理論の予測。灰色の破線で、印はありません。
 
@@ -185,7 +196,7 @@ class Interactive:
         self.readout = _texts("readout", readout, self.states)
         self.spec = {
             "controls": [vars(control) for control in controls],
-            "panels": [_panel(panel, self.states) for panel in panels],
+            "panels": [panel_spec(panel, self.states) for panel in panels],
             "readout": self.readout.tolist(),
         }
 
@@ -211,7 +222,14 @@ def _texts(name: str, texts: ArrayLike, states: tuple[int, ...]) -> Array:
     return array
 
 
-def _panel(panel: Panel, states: tuple[int, ...]) -> dict[str, Any]:
+def panel_spec(panel: Panel, states: tuple[int, ...]) -> dict[str, Any]:
+    """ページのスクリプトへ渡す、軸 1 つの値。``states`` は、つまみの選択肢の数。
+
+    Examples
+    --------
+    >>> panel_spec(Panel("図", [1, 2], [line("y", [3, 4])], "x", "y"), ())["title"]
+    '図'
+    """
     series = [_series(one, np.asarray(panel.x, float), states) for one in panel.series]
     ys = [a for one in panel.series for a in (one.y, one.low, one.high) if a is not None]
     xs = [np.asarray(panel.x if one.x is None else one.x, float) for one in panel.series]

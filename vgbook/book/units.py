@@ -3,15 +3,13 @@
 見せるのは物の動きで、その章の予想の答えではありません。値も文も、ここで計算します。
 """
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, check_count, check_numbers
 from vgbook.activations import Activation, relu
 from vgbook.book.explore import sentences
-from vgbook.book.interactive import Control, Drag, Interactive, Panel, Series, bars, line
+from vgbook.book.interactive import Control, Drag, Interactive, Panel, Series, bars, line, smooth
 from vgbook.initializers import he, normal
 
 WIDE = (300, 200)
@@ -52,13 +50,13 @@ def slope(activation: Activation, name: str, z: ArrayLike, *, start: int = 0) ->
 
     def panel(title: str, curve: Array, here: Array, series: int, *more: Series) -> Panel:
         drawn = [
-            _bare(line(title, curve, series)),
+            smooth(line(title, curve, series)),
             *more,
             line("選んだ点", here[:, None], 5, x=z[:, None]),
         ]
         return Panel(title, fine, drawn, "z", "", drag=(Drag("x", 0, z),), size=WIDE)
 
-    along = _bare(line("接線", touching, 1, x=tangent))
+    along = smooth(line("接線", touching, 1, x=tangent))
     panels = [
         panel("出力 φ(z)", activation(fine), value, 0, along),
         panel("傾き φ′(z)", activation.derivative(fine), rate, 1),
@@ -163,7 +161,7 @@ def sums(counts: ArrayLike, *, rng: np.random.Generator, draws: int = 4000) -> I
 
 
 def halves(stds: ArrayLike, *, rng: np.random.Generator, draws: int = 4000) -> Interactive:
-    """正規分布の z が ReLU を通る前と後の分布と、二乗平均を見る図。
+    """正規分布の z が ReLU を通る前と後の、分布を見る図。
 
     Parameters
     ----------
@@ -176,8 +174,8 @@ def halves(stds: ArrayLike, *, rng: np.random.Generator, draws: int = 4000) -> I
 
     Examples
     --------
-    >>> halves([1.0, 2.0], rng=np.random.default_rng(0)).readout[0].split("、")[0]
-    'z の二乗平均は 1.00'
+    >>> print(halves([1.0, 2.0], rng=np.random.default_rng(0)).readout[0])
+    z の標準偏差 1：51 % が 0 になり、正の値はそのまま残ります。
     """
     std = np.asarray(check_numbers("stds", stds, least=0), float)
     z = std[:, None] * rng.standard_normal(draws)
@@ -186,8 +184,10 @@ def halves(stds: ArrayLike, *, rng: np.random.Generator, draws: int = 4000) -> I
     before, after = (np.array([np.histogram(v, edges)[0] / draws for v in a]) for a in (z, h))
 
     def readout(i: int) -> str:
-        q, kept = (z[i] ** 2).mean(), (h[i] ** 2).mean()
-        return f"z の二乗平均は {q:.2f}、ReLU の後の h の二乗平均は {kept:.2f} です。"
+        zero = (h[i] == 0).mean()
+        return (
+            f"z の標準偏差 {std[i]:.3g}：{100 * zero:.0f} % が 0 になり、正の値はそのまま残ります。"
+        )
 
     panels = [
         Panel("ReLU の前 z", edges, [bars("z", before)], "z", "割合", size=WIDE),
@@ -197,8 +197,3 @@ def halves(stds: ArrayLike, *, rng: np.random.Generator, draws: int = 4000) -> I
     return Interactive(
         "touch-halves", "ReLU の前と後", [control], panels, sentences(readout, std.shape)
     )
-
-
-def _bare(series: Series) -> Series:
-    """印のない実線 (点の多い曲線)。"""
-    return replace(series, marker="", dash="")

@@ -4,16 +4,21 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, check_count, check_numbers
-from vgbook.activations import Activation
+from vgbook.activations import Activation, relu
 from vgbook.book.explore import LAYER, sentences, times
-from vgbook.book.interactive import Control, Interactive, Panel, bars, line, measured
+from vgbook.book.interactive import Control, Interactive, Panel, bars, line, measured, smooth
 from vgbook.experiments.flow import activation_distribution
-from vgbook.initializers import Initializer, normal
+from vgbook.initializers import Initializer, he, normal
+from vgbook.layers import Activate, Affine, Residual
+from vgbook.network import Network
+from vgbook.signals import rms, trace
 from vgbook.theory import meanfield
 
 PAIR = (300, 210)
@@ -174,10 +179,10 @@ def cobweb(
     def readout(i: int) -> str:
         return f"q は {first:.2f} から始まり、{steps} 層で {walk[i, -1]:.2f} になります。"
 
-    steady = line("q が変わらない線", q, 5, x=q)
+    steady = smooth(line("q が変わらない線", q, 5, x=q))
     panels = [
-        Panel("次の層の q", q, [line("写像", following, 0), steady,
-              line("たどる道", corners[:, 1:-1], 1, x=corners[:, :-2])], "q", "次の q",
+        Panel("次の層の q", q, [smooth(line("写像", following, 0)), steady,
+              smooth(line("たどる道", corners[:, 1:-1], 1, x=corners[:, :-2]))], "q", "次の q",
               size=PAIR),
         Panel("層ごとの q", np.arange(steps + 1), [line("q", walk, 1)], "層", "q", size=PAIR),
     ]  # fmt: skip
@@ -236,6 +241,39 @@ def backward_sizes(
     ]  # fmt: skip
     controls = [Control(control, list(choices), start)]
     return Interactive(name, title, controls, panels, sentences(readout, (len(choices),)))
+
+
+def residual_choices(
+    scales: Sequence[float], *, depth: int = 50, width: int = 100, samples: int = 50
+) -> Mapping[str, Callable[[np.random.Generator], Array]]:
+    """ReLU と He の初期値の深いネットワークの、ブロックごとの勾配の RMS を返す関数の辞書。
+
+    はじめの 1 つは残差接続のないネットワーク、残りは枝に α を掛けた残差接続のものです。
+
+    Parameters
+    ----------
+    scales : sequence of float
+        残差の枝に掛ける数 α。
+    depth, width, samples : int
+        ブロックの数、幅、標本数。
+
+    Examples
+    --------
+    >>> choices = residual_choices([0.5], depth=3, width=4, samples=2)
+    >>> {name: make(np.random.default_rng(0)).shape for name, make in choices.items()}
+    {'残差接続なし': (3,), 'α = 0.5': (3,)}
+    """
+
+    def measure(scale: float | None, rng: np.random.Generator) -> Array:
+        branches: list[list[Any]] = [
+            [Activate(relu), Affine(he()(width, width, rng=rng))] for _ in range(depth)
+        ]
+        blocks: list[Any] = [Network(b) if scale is None else Residual(b, scale) for b in branches]
+        x, d_output = rng.standard_normal((2, samples, width))
+        return np.array([rms(g) for g in trace(Network(blocks), x, d_output)[1]])
+
+    named = {f"α = {scale:g}": partial(measure, scale) for scale in scales}
+    return {"残差接続なし": partial(measure, None)} | named
 
 
 def _outside(values: Array, edges: Array) -> str:

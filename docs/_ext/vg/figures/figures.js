@@ -2,7 +2,7 @@
 // スクリプトが動かなければ、つまみは現れず、上にある静かな図だけが残る。
 "use strict";
 
-(() => {
+const vgFigures = (() => {
   const NAMESPACE = "http://www.w3.org/2000/svg";
   const MARGIN = { left: 46, right: 10, top: 26, bottom: 42 };
   const MARKERS = {
@@ -249,5 +249,6 @@
     show();
   }
 
-  for (const figure of document.querySelectorAll(".vg-figure")) start(figure);
+  for (const figure of document.querySelectorAll(".vg-figure:not(.vg-figure-live)")) start(figure);
+  return { html, svg, makePanel, makeChoice }; // 頁の中で計算する図も、同じ部品で描く
 })();
