@@ -4,15 +4,20 @@
 
 const vgNetwork = (() => {
   const matrix = (rows, cols, v = new Float64Array(rows * cols)) => ({ rows, cols, v });
-  const map = (f, first, ...others) =>
-    matrix(first.rows, first.cols, first.v.map((value, i) => f(value, ...others.map(({ v }) => v[i]))));
+  const NONE = { v: [] };
+  // 要素ごとの計算。2 つ目の行列は、なくてもよい
+  function map(f, a, b = NONE) {
+    const out = matrix(a.rows, a.cols);
+    for (let i = 0; i < out.v.length; i += 1) out.v[i] = f(a.v[i], b.v[i]);
+    return out;
+  }
 
   function product(a, b) {
-    const out = matrix(a.rows, b.cols);
+    const out = matrix(a.rows, b.cols), { v } = out, left = a.v, right = b.v, inner = a.cols, n = b.cols;
     for (let i = 0; i < a.rows; i += 1) {
-      for (let k = 0; k < a.cols; k += 1) {
-        const scale = a.v[i * a.cols + k];
-        for (let j = 0; j < b.cols; j += 1) out.v[i * b.cols + j] += scale * b.v[k * b.cols + j];
+      for (let k = 0; k < inner; k += 1) {
+        const scale = left[i * inner + k];
+        for (let j = 0, to = i * n, from = k * n; j < n; j += 1) v[to + j] += scale * right[from + j];
       }
     }
     return out;
@@ -25,13 +30,20 @@ const vgNetwork = (() => {
   // 列ごとの和を、1 行の行列にする
   function columnSums(a) {
     const out = matrix(1, a.cols);
-    for (let i = 0; i < a.v.length; i += 1) out.v[i % a.cols] += a.v[i];
+    for (let start = 0; start < a.v.length; start += a.cols) {
+      for (let j = 0; j < a.cols; j += 1) out.v[j] += a.v[start + j];
+    }
     return out;
   }
   const means = (a) => map((sum) => sum / a.rows, columnSums(a));
   // 1 行の行列 row を、どの行にも使う
-  const byColumn = (f, a, ...rows) =>
-    matrix(a.rows, a.cols, a.v.map((value, i) => f(value, ...rows.map(({ v }) => v[i % a.cols]))));
+  function byColumn(f, a, row, another = NONE) {
+    const out = matrix(a.rows, a.cols), { v } = out, { cols } = a;
+    for (let start = 0; start < v.length; start += cols) {
+      for (let j = 0; j < cols; j += 1) v[start + j] = f(a.v[start + j], row.v[j], another.v[j]);
+    }
+    return out;
+  }
   const rms = (a) => Math.sqrt(a.v.reduce((sum, value) => sum + value * value, 0) / a.v.length);
 
   const ACTIVATIONS = {
@@ -54,7 +66,7 @@ const vgNetwork = (() => {
     backward(dy) {
       this.delta = dy;
       this.grads = { W: product(transpose(this.x), dy), b: columnSums(dy) };
-      return product(dy, transpose(this.params.W));
+      return this.first ? null : product(dy, transpose(this.params.W)); // 入力の勾配は、誰も使わない
     }
   }
 
@@ -120,12 +132,14 @@ const vgNetwork = (() => {
   // 標準正規の数 base を、gain / √n_in 倍した重みのネットワーク
   function mlp(base, { activation, gain, depth, norm }) {
     const inner = base.length - 1, chosen = [...base.slice(0, depth), base[inner]];
-    return chosen.flatMap(({ rows, cols, v }, i) => {
+    const layers = chosen.flatMap(({ rows, cols, v }, i) => {
       const scale = gain / Math.sqrt(rows);
       const affine = new Affine(matrix(rows, cols, Float64Array.from(v, (value) => value * scale)));
       if (i === depth) return [affine];
       return [affine, ...(norm ? [new BatchNorm(cols)] : []), new Activate(activation)];
     });
+    layers[0].first = true;
+    return layers;
   }
 
   // 全部の標本で 1 回更新し、更新の前の損失と、層ごとの δ の RMS を返す
