@@ -34,7 +34,7 @@ QUIZ = re.compile(r"^(:{3,})\{quiz\} [\w-]+\n[\s\S]*?^\1$", re.M)
 QUIZ_QUESTION = re.compile(r"^:{3,}\{quiz\}.*\n(?:(?!- \[[ x=]\] ).*\n)*|^- \[[ x=]\] .*$", re.M)
 QUESTIONS = [
     re.compile(r"^(:{3,})\{admonition\} 確認問題.*\n(?:.*\n)*?(?=:{3,})", re.M),
-    QUIZ_QUESTION,  # 問題文と選択肢。どれが正しいかは vg_quiz が確かめる
+    QUIZ_QUESTION,  # 問題文と選択肢。どれが正しいかは vg.quiz.question が確かめる
 ]
 NOT_PROSE = [
     re.compile(pattern, re.M)
