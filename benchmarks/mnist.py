@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import vgbook as vg
-from vgbook.datasets import Dataset, mnist_pair
+from vgbook.experiments.datasets import Dataset, mnist_pair
 
 RESULTS = Path(__file__).parents[1] / "docs/appendix/mnist-initializers.json"
 EVERY = 50  # 損失は、この回数ごとの平均を書く
@@ -39,7 +39,7 @@ def measure(folder: Path, seeds: int, steps: int) -> dict[str, object]:
     history = vg.compare_initializers(
         data, rng=np.random.default_rng(0), steps=steps, evaluate_every=500, seeds=seeds
     )
-    loss = history.loss.reshape(seeds, -1, EVERY, 3).mean(axis=2)
+    loss = history.loss.astype(float).reshape(seeds, -1, EVERY, 3).mean(axis=2)
     return {
         "date": datetime.date.today().isoformat(),
         "data": split,
@@ -49,7 +49,7 @@ def measure(folder: Path, seeds: int, steps: int) -> dict[str, object]:
         "every": EVERY,
         "loss": loss.round(4).tolist(),
         "at": history.at[0].tolist(),
-        "test_accuracy": history.test_accuracy.round(4).tolist(),
+        "test_accuracy": history.test_accuracy.astype(float).round(4).tolist(),
     }
 
 
