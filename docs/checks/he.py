@@ -3,12 +3,10 @@
 import mpmath
 import numpy as np
 import sympy
-from scipy.special import polygamma, psi
-from scipy.stats import binom
 
 from checks.engine import check
-from checks.engine.draws import chances, from_one, normal
-from checks.engine.gauss import SYMBOLIC_MEANS, U, Z, grid, symbolic_mean
+from checks.engine.draws import chances
+from checks.engine.gauss import U, Z, symbolic_mean
 from checks.engine.networks import network, relu
 
 Q, N_IN, V = sympy.symbols("q n_in V", positive=True)

@@ -8,7 +8,9 @@ from checks.engine.gauss import grid
 from vgbook.theory import meanfield
 
 
-@check("eq-sigmoid-xavier-chi", "数値", points=3, within=1e-9, without=(r",\qquad z_l\sim N(0, q_l)",))
+@check(
+    "eq-sigmoid-xavier-chi", "数値", points=3, within=1e-9, without=(r",\qquad z_l\sim N(0, q_l)",)
+)
 def chi(rng):
     """φ は tanh。左辺は、パッケージの `meanfield.chi_at` の値。"""
     std, q = (float(v) for v in rng.uniform(0.1, 2, 2))

@@ -7,11 +7,9 @@ import sympy
 from scipy.integrate import quad
 from scipy.stats import norm
 
-import vgbook as vg
 from checks.engine import check
-from checks.engine.draws import chances, from_one, normal
+from checks.engine.draws import chances
 from checks.engine.gauss import grid
-from vgbook.theory import meanfield
 
 OVER = {"i": range(3), "k": range(3), "j": range(2)}
 N_IN, N_OUT, V = sympy.symbols("n_in n_out V", positive=True)
