@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PAGES = [
     "part1/vanishing.html",
-    "part3/xavier.html",
+    "part3/sigmoid-xavier.html",
     "part3/he.html",
     "part4/batchnorm-experiment.html",
     "part5/meanfield.html",
