@@ -68,6 +68,15 @@ class Activation:
         return self.name
 
 
+def check_activation(name: str, value: object) -> None:
+    """``value`` が Activation であることを確かめる。`leaky_relu` のような作り手そのものは断る。"""
+    if not isinstance(value, Activation):
+        raise TypeError(
+            f"{name} には Activation (relu や leaky_relu(0.01) など) を渡してください。"
+            f"受け取った値: {value!r}"
+        )
+
+
 def _as_float(z: ArrayLike) -> Array:
     try:
         array = np.asarray(z)

@@ -21,7 +21,6 @@ from vgbook.activations import (
     tanh,
 )
 from vgbook.theory.moments import (
-    _resolved,
     bn_explosion,
     gain,
     ln_factor,
@@ -29,6 +28,7 @@ from vgbook.theory.moments import (
     moments,
     slope_square,
 )
+from vgbook.theory.trust import resolved
 
 pytestmark = pytest.mark.usefixtures("no_floating_point_warnings")
 
@@ -165,7 +165,7 @@ def test_averages_that_do_not_converge_are_reported(activation):
 def test_a_declared_jump_is_no_alarm():
     jump = Activation("jump", lambda z: np.sign(z - 1), lambda z: 0 * z, kinks=(1.0,))
     q = np.geomspace(1e-3, 1e6, 91)
-    assert np.all(_resolved(jump, q))
+    assert np.all(resolved(jump, q))
     np.testing.assert_allclose(mean_square(jump, q), 1, rtol=1e-12)
 
 
@@ -180,13 +180,13 @@ def test_what_happens_beyond_ten_standard_deviations_is_no_alarm():
     for activation in (stairs, corner):
         q = np.geomspace(1e-4, 0.07, 200)
         np.testing.assert_allclose(slope_square(activation, q), 0, atol=1e-20)
-        assert not _resolved(activation, 1.0)
+        assert not resolved(activation, 1.0)
 
 
 def test_an_activation_that_cannot_be_a_key_is_checked_all_the_same():
     listed = Activation("listed", np.abs, np.sign, kinks=[0.0])
     forgotten = Activation("forgotten", lambda z: np.abs(z - 1), lambda z: np.sign(z - 1), [])
-    np.testing.assert_array_equal([_resolved(listed), _resolved(forgotten)], [True, False])
+    np.testing.assert_array_equal([resolved(listed), resolved(forgotten)], [True, False])
 
 
 def test_bad_arguments_are_errors():
