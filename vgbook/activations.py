@@ -22,6 +22,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from vgbook._edge import as_real
 
+__all__ = [
+    "Activation",
+    "elu",
+    "gelu",
+    "identity",
+    "leaky_relu",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "step",
+    "tanh",
+]
+
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 

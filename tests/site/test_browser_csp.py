@@ -9,7 +9,6 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.docs]
 VIOLATIONS = """
     window.refused = [];
     document.addEventListener("securitypolicyviolation", (event) =>

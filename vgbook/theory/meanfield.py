@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, as_array, check_numbers, check_positive
-from vgbook.activations import Activation
+from vgbook.activations import Activation, check_activation
 from vgbook.theory.fixed_points import GRID, ROUNDING, find_root, follow
 from vgbook.theory.moments import mean_square, slope_square
 from vgbook.theory.quadrature import pair_mean
@@ -108,6 +108,7 @@ def fixed_point(
     >>> fixed_point(relu, [1.0, 2.0])
     array([ 0., inf])
     """
+    check_activation("activation", activation)
     sigma_w, sigma_b = _scales(sigma_w, sigma_b)
     check_positive("start", start)
     _bounded("start", start)
@@ -163,6 +164,7 @@ def critical_sigma_w(activation: Activation, sigma_b: ArrayLike = 0.0) -> Array:
     >>> print(f"{critical_sigma_w(relu) ** 2:.6f} {critical_sigma_w(tanh, 0.05**0.5) ** 2:.5f}")
     2.000000 1.76095
     """
+    check_activation("activation", activation)
     _, sigma_b = _scales(0.0, sigma_b)
 
     def curve(q: Array) -> Array:
