@@ -7,7 +7,7 @@ import numpy as np
 
 from checks.engine import check
 from checks.engine.draws import chances, gradient, normal, number, precise
-from checks.engine.networks import slope, tanh
+from checks.engine.networks import tanh
 from checks.meanfield import kernel
 
 

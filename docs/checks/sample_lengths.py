@@ -1,6 +1,7 @@
 """倍率の式が外れるときの章の検算。"""
 
 import sympy
+
 from checks.engine import check
 from checks.engine.gauss import SYMBOLIC_MEANS, Z
 
