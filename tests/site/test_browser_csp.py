@@ -116,6 +116,8 @@ def test_every_page_has_its_policy(book: Path):
 
 def test_a_book_being_served_while_written_has_no_policy(monkeypatch: pytest.MonkeyPatch):
     """sphinx-autobuild は、頁を読み直させるスクリプトを後から差し込む。"""
+    from vg.page import csp
+
     monkeypatch.setattr(csp.BuiltinTemplateLoader, "init", lambda *args, **options: None)
     for tags, protected in ((set(), True), ({"serve"}, False)):
         templates = csp.Templates()
