@@ -176,7 +176,7 @@ def _spread(name: str, value: ArrayLike) -> Array | float:
 def constant(value: ArrayLike, copies: Shape = ()) -> Initializer:
     """すべての重みを同じ値にする。
 
-    ``value=0`` が「零初期化」です。対称性が破れないことを見るために使います。
+    ``value=0`` が「ゼロ初期化」です。対称性が破れないことを見るために使います。
 
     Parameters
     ----------

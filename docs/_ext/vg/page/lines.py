@@ -1,0 +1,71 @@
+"""和文の改行: 原稿の改行を空白にせず、数式の前後の約物を行頭・行末に残さない。
+
+HTML の改行は空白として表示される。欧文には要るが、和文の字と字の間では余計で、
+検索の語も切ってしまう。数式は 1 つの箱なので、ブラウザーは禁則に構わず、その前後で改行する。
+"""
+
+from __future__ import annotations
+
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+LETTER = r"\u2010-\u2027\u3000-\u30ff\u3400-\u9fff\uff00-\uffef"  # 約物・かな・漢字・全角
+OPEN, CLOSE = "「『（【", "、。」』）】！？"
+BREAK = re.compile(rf"(?<=[{LETTER}])\n(?=[{LETTER}])|(?<=[{CLOSE}])\n|\n(?=[{OPEN}])")
+BLOCKS = (nodes.paragraph, nodes.caption, nodes.title, nodes.term, nodes.legend)
+
+
+def join(text: str, before: str = "", after: str = "") -> str:
+    """和文の中の改行を除く。``before`` と ``after`` は、強調やリンクをはさんだ隣の字。
+
+    >>> join("勾配が\\n消える。\\nReLU は\\nsigmoid と違う", after="。")
+    '勾配が消える。ReLU は\\nsigmoid と違う'
+    """
+    joined = BREAK.sub("", f"{before}{text}{after}")
+    return joined[len(before) : len(joined) - len(after)]
+
+
+def join_lines(app: Sphinx, doctree: nodes.document) -> None:
+    for block in doctree.findall(lambda node: isinstance(node, BLOCKS)):
+        texts = list(block.findall(nodes.Text))
+        strings = ["", *map(str, texts), ""]
+        for i, text in enumerate(texts):
+            if "\n" in text and not isinstance(text.parent, nodes.math | nodes.raw):
+                new = join(text, strings[i][-1:], strings[i + 2][:1])
+                # 同じ文字列の兄弟 (改行だけの字) と取り違えないように、同一の節を探す
+                place = next(k for k, child in enumerate(text.parent) if child is text)
+                text.parent[place] = nodes.Text(new)
+
+
+# 行頭に置かない字 (閉じるもの) と、行末に置かない字 (開くもの)。半角も同じ
+AFTER = re.compile(r"[、。，．：；！？）」』】〕％・ー,.:;!?)\]%]+")
+BEFORE = re.compile(r"[（「『【〔(\[]+$")
+
+
+def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """数式を、すぐ前の開く括弧と、すぐ後の句読点や閉じる括弧と一緒に包む。"""
+    if app.builder.format != "html":
+        return
+    for formula in list(doctree.findall(nodes.math)):
+        parent, at = formula.parent, formula.parent.index(formula)
+        head = parent[at - 1] if at else None
+        tail = parent[at + 1] if at + 1 < len(parent) else None
+        opening = BEFORE.search(head) if isinstance(head, nodes.Text) else None
+        closing = AFTER.match(tail) if isinstance(tail, nodes.Text) else None
+        if opening or closing:
+            kept = nodes.inline("", "", classes=["keep"])
+            if opening:
+                parent[at - 1] = nodes.Text(head[: opening.start()])
+                kept += nodes.Text(opening[0])
+            kept += formula
+            if closing:
+                parent[at + 1] = nodes.Text(tail[closing.end() :])
+                kept += nodes.Text(closing[0])
+            parent[at] = kept
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("doctree-read", join_lines, priority=100)
+    app.connect("doctree-resolved", keep_punctuation)
