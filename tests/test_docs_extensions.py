@@ -85,7 +85,7 @@ def test_the_size_of_an_svg_is_read_in_css_pixels(tmp_path: Path, head: str, siz
     "name",
     [
         "_ipython/profile_default/ipython_kernel_config.py",
-        "../vgbook/layers.py",
+        "../vgbook/layers/affine.py",
         "appendix/speed-results.json",
         "appendix/site-table.csv",
     ],

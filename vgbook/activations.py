@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._checks import as_real
+from vgbook._edge import as_real
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 

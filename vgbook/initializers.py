@@ -15,10 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._checks import as_real, check_count, check_numbers, check_rng, check_shape
-
-Array = np.ndarray[Any, Any]
-Shape = tuple[int, ...]
+from vgbook._edge import Array, Shape, as_real, check_count, check_numbers, check_rng, check_shape
 
 
 # 標準偏差の式: どの式も (n_in, n_out) → 標準偏差
