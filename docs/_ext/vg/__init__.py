@@ -20,6 +20,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "math.checked",  # 式の「検算済み」の印と、検算の頁
     "math.typeset",  # 数式をビルド時に KaTeX で組む
     "search.index",  # 日本語の検索
+    "search.terms",  # 読みの順に並べた索引
     "figures.stepper",  # 計算グラフを 1 手ずつ進める図
     "page.tables",  # 幅を決めた表
     "build.provenance",  # 本を組んだコミットと、乱数の種

@@ -130,6 +130,12 @@ def remember(app: Sphinx, tree: nodes.document, docname: str) -> None:
         path.write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
 
 
+def loaded(app: Sphinx, name: str) -> dict[str, Any]:
+    """``remember`` が書いた、1 頁の文字。"""
+    page: dict[str, Any] = json.loads((folder(app) / f"{name}.json").read_text(encoding="utf-8"))
+    return page
+
+
 def kind(name: str, *, chapter: bool) -> str:
     """頁の種類。説明する頁を、問題や検算の頁より先に見せるために使う。"""
     place = name.partition("/")[0]
@@ -138,10 +144,7 @@ def kind(name: str, *, chapter: bool) -> str:
 
 def data(app: Sphinx) -> list[dict[str, Any]]:
     env = app.env
-    read_in = {
-        name: json.loads((folder(app) / f"{name}.json").read_text(encoding="utf-8"))
-        for name in sorted(env.found_docs)
-    }
+    read_in = {name: loaded(app, name) for name in sorted(env.found_docs)}
     pages = []
     for name, page in read_in.items():
         known_as = [n for other in read_in.values() for n in other["linked"].get(name, [])]

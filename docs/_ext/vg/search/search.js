@@ -98,13 +98,13 @@ function rank(terms, query, pages) {
 
 // --- 見つからない語 ---------------------------------------------------------------
 
-// 本に出てくる語 → 重さ。打ち間違いを直す先で、辞書の語を重くする。
+// 本に出てくる語の、鍵 → 書き方。打ち間違いを直す先。
 function vocabulary(pages, dict) {
   const text = pages.map((page) => page.folded).join("\n"), corpus = keyOf(text);
-  const words = new Map();
-  for (const word of new Set(text.match(/[a-z]{4,}|[\u30a1-\u30fa\u30fc]{4,}|[々\u3400-\u9fff]{3,}/g))) words.set(keyOf(word), 1);
+  const found = text.match(/[a-z]{4,}|[\u30a1-\u30fa\u30fc]{4,}|[々\u3400-\u9fff]{3,}/g);
+  const words = new Map(Array.from(new Set(found), (word) => [keyOf(word), word]));
   for (const [key, alike] of dict.names) {
-    if (key.length > 2 && alike.some((name) => corpus.includes(keyOf(name)))) words.set(key, 2);
+    if (key.length > 2 && alike.some((name) => corpus.includes(keyOf(name)))) words.set(key, dict.shown.get(key));
   }
   return words;
 }
@@ -126,16 +126,15 @@ function longest({ text, kind }, pages, dict) {
   return null;
 }
 
-// 問い全体か、見つからない語の、いちばん近い書き方に直した問い。なければ null。
+// 問い全体か、見つからない語の、いちばん近い書き方に直した問い。なければ null。同じ近さなら、辞書の語。
 function corrected(query, missing, pages, dict) {
   pages.words ??= vocabulary(pages, dict);
-  const shown = (key) => dict.shown.get(key) ?? key;
-  const whole = nearest(keyOf(query), [...dict.names.keys()].map((key) => [key, pages.words.get(key) ?? 0]));
-  if (whole) return shown(whole);
+  const whole = nearest(keyOf(query), dict.names.keys(), (key) => pages.words.has(key));
+  if (whole) return dict.shown.get(whole);
   let changed = query;
   for (const part of missing) {
-    const near = nearest(part.key, pages.words);
-    if (near) changed = changed.replace(part.text, shown(near));
+    const near = nearest(part.key, pages.words.keys(), (key) => dict.names.has(key));
+    if (near) changed = changed.replace(part.text, pages.words.get(near));
   }
   return changed === query ? null : changed;
 }

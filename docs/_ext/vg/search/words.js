@@ -190,19 +190,19 @@ function distance(a, b, most) {
   return old[b.length] <= most ? old[b.length] : Infinity;
 }
 
-// いちばん近い語。候補は 鍵 → 重さ (同じ近さなら重いほう)。
-function nearest(key, candidates) {
+// いちばん近い語。同じ近さなら、よい (isGood) 語。
+function nearest(key, words, isGood) {
   const isKanji = /^[\u3400-\u9fff]+$/.test(key);
-  const most = key.length >= 6 ? Math.min(2, Math.floor(key.length / 3)) : key.length >= (isKanji ? 3 : 4) ? 1 : 0;
-  let found = null;
-  for (const [word, weight] of candidates) {
-    if (!most || Math.abs(word.length - key.length) > most) continue;
+  const most = key.length >= 6 ? 2 : key.length >= (isKanji ? 3 : 4) ? 1 : 0;
+  let found = { far: Infinity };
+  for (const word of most ? words : []) {
+    if (Math.abs(word.length - key.length) > most || key.includes(word)) continue; // 一部なら、間違いではない
     let same = 0, end = 0; // 頭と終わりから数えた、同じ字の数
     while (same < key.length && key[same] === word[same]) same += 1;
     while (end < key.length - same && key[key.length - 1 - end] === word[word.length - 1 - end]) end += 1;
     if (same + end < key.length - 2 && (most < 2 || same === 0)) continue; // 2 字違うときは、頭の字が同じものだけ
-    const far = distance(key, word, most);
-    if (far < Infinity && (!found || far < found.far || (far === found.far && weight > found.weight))) found = { word, far, weight };
+    const far = distance(key, word, most), good = isGood(word);
+    if (far < found.far || (far < Infinity && far === found.far && good && !found.good)) found = { word, far, good };
   }
-  return found && found.word;
+  return found.word;
 }
