@@ -14,7 +14,9 @@ DOCS = Path(__file__).parents[1] / "docs"
 CHAPTERS = sorted(DOCS.glob("part*/*.md"))
 MAP = dict(
     re.findall(
-        r"^\| \[.+\]\(#(sec-[\w-]+)\) \|.+\| (\d+)\s分 \|$", (DOCS / "index.md").read_text(), re.M
+        r"^\| [IV]+ \| \d+ \[.+\]\(#(sec-[\w-]+)\) \|.+\| (\d+)\s分 \|$",
+        (DOCS / "index.md").read_text(),
+        re.M,
     )
 )
 
@@ -84,3 +86,19 @@ def test_the_map_and_the_chapter_give_the_measured_time(chapter: Path) -> None:
 
 def test_map_has_no_row_without_a_chapter() -> None:
     assert len(MAP) == len(CHAPTERS) > 0
+
+
+def test_map_goes_in_the_order_of_the_contents() -> None:
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    contents = re.findall(r"^part\d/[\w-]+$", index, re.M)
+    labels = [
+        re.search(r"^\((sec-[\w-]+)\)=\n# ", (DOCS / f"{name}.md").read_text(), re.M)[1]
+        for name in contents
+    ]  # type: ignore[index]
+    rows = re.findall(r"^\| ([IV]+) \| (\d+) \[.+\]\(#(sec-[\w-]+)\)", index, re.M)
+    parts = ["I", "II", "III", "IV", "V", "VI"]
+    expected = [
+        (parts[int(name[4]) - 1], str(i), label)
+        for i, (name, label) in enumerate(zip(contents, labels, strict=True), 1)
+    ]
+    assert rows == expected

@@ -38,6 +38,7 @@ UNUSED = (
 NEEDED_WITH = {  # 頁にこの字があるときだけ要る CSS と JavaScript
     "sphinx-design": "sd-",
     "figures.": 'class="vg-figure"',
+    "cover.": 'class="vg-cover"',
 }
 
 
