@@ -133,7 +133,12 @@ html_title = project
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 FIGURES = ("figures", "cover")  # 動かせる図のある頁にだけ残す
-html_css_files = ["tokens.css", "book.css", *(f"{name}.css" for name in FIGURES)]
+html_css_files = [
+    "tokens.css",
+    "book.css",
+    ("print.css", {"media": "print"}),
+    *(f"{name}.css" for name in FIGURES),
+]
 html_js_files = ["book.js", *((f"{name}.js", {"defer": "defer"}) for name in FIGURES)]
 html_extra_path = ["robots.txt"]
 html_copy_source = True  # 「この頁の原稿を見る」の先

@@ -30,6 +30,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "page.reading",  # 章の位置、誤りの報告
     "figures.svg",  # 図を軽くする (page.markup が寸法を読む前に)
     "page.markup",  # 出力する HTML の手直し
+    "page.share",  # 共有の札と絵、sitemap、404 の頁
     "page.cards",  # 用語・式・図への参照に重ねる札
     "page.weight",  # 使う字と CSS だけを残す
     "page.csp",  # 本のファイルのほかは、読み込みも実行もさせない

@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 LETTER = r"\u2010-\u2027\u3000-\u30ff\u3400-\u9fff\uff00-\uffef"  # 約物・かな・漢字・全角
 OPEN, CLOSE = "「『（【", "、。」』）】！？"
 BREAK = re.compile(rf"(?<=[{LETTER}])\n(?=[{LETTER}])|(?<=[{CLOSE}])\n|\n(?=[{OPEN}])")
+EXACT = (nodes.math, nodes.math_block, nodes.literal, nodes.literal_block, nodes.raw)  # 字のまま
 BLOCKS = (nodes.paragraph, nodes.caption, nodes.title, nodes.term, nodes.legend)
 
 
@@ -44,6 +45,20 @@ AFTER = re.compile(r"[、。，．：；！？）」』】〕％・ー,.:;!?)\]%
 BEFORE = re.compile(r"[（「『【〔(\[]+$")
 
 
+# 3.9 × 10⁻⁷ と 34 % の、行を分けない空白
+NUMBER = re.compile(r"(?<=\d) (?=×|%|％)|(?<=×) (?=10[⁻⁰¹²³⁴-⁹]|\d)")
+
+
+def keep_numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """数と、その桁や百分率の印を、同じ行に置く。"""
+    if app.builder.format != "html":
+        return
+    for text in list(doctree.findall(nodes.Text)):
+        if NUMBER.search(text) and not isinstance(text.parent, EXACT):
+            place = next(i for i, child in enumerate(text.parent) if child is text)
+            text.parent[place] = nodes.Text(NUMBER.sub("\u00a0", text))
+
+
 def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """数式を、すぐ前の開く括弧と、すぐ後の句読点や閉じる括弧と一緒に包む。"""
     if app.builder.format != "html":
@@ -68,4 +83,5 @@ def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None
 
 def setup(app: Sphinx) -> None:
     app.connect("doctree-read", join_lines, priority=100)
+    app.connect("doctree-resolved", keep_numbers)
     app.connect("doctree-resolved", keep_punctuation)

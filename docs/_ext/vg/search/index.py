@@ -49,7 +49,13 @@ def is_entry(node: nodes.Node) -> bool:
 
 
 def squeeze(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+    """空白を 1 つにし、和文の約物の隣の空白 (式の前後に置いたもの) を除く。
+
+    >>> squeeze("傾きは σ(1-σ) 、\\n最大値は （ z=0 ）")
+    '傾きは σ(1-σ)、最大値は（z=0）'
+    """
+    one = re.sub(r"\s+", " ", text).strip()
+    return re.sub(r" (?=[、。，．）」』（「『])|(?<=[（「『、。）」』]) ", "", one)
 
 
 def names(definition: str) -> list[str]:
