@@ -28,9 +28,10 @@ def shift(env: BuildEnvironment, docname: str, offset: int) -> None:
 
 
 def counted(figures: Figures, *chapter: int) -> Figures:
-    """1 つの頁の図・表・式の番号を、``chapter`` 章の 1 番から振り直す。章でない頁は、ただの 1 番から。
+    """1 つの頁の図・表・式の番号を、``chapter`` 章の 1 番から振り直す。
 
-    Sphinx の番号は、同じ章番号の頁や、章でない頁の続きになっている。頁の中の順番は正しい。
+    章でない頁では、ただの 1 番から。Sphinx の番号は、同じ章番号の頁や、章でない頁の続きになって
+    いる。頁の中の順番は正しい。
 
     >>> counted({"figure": {"b": (1, 8), "a": (1, 7)}}, 4)
     {'figure': {'a': (4, 1), 'b': (4, 2)}}

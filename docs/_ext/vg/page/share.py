@@ -1,7 +1,7 @@
 """見つけてもらい、人に渡すための部品: 共有の札 (Open Graph) と絵、sitemap.xml、404 の頁。
 
-公開先 (``html_baseurl``) が決まっているときだけ、URL の要るものを作る。絵は、頁の題を書いた PNG で、
-組むときに描く。
+公開先 (``html_baseurl``) が決まっているときだけ、URL の要るものを作る。絵は、組むときに
+頁の題から描く。
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def draw(path: Path, title: str, above: str, below: str) -> None:
     for layer in range(LAYERS):
         left, tall = 80 + layer * step, 190 * SHRINK ** (LAYERS - 1 - layer)
         box = (left, height - 60 - max(tall, 3), left + 0.6 * step, height - 60)
-        pen.rectangle(box, fill=GRADIENT if layer >= LAYERS - 3 else SIGNAL)
+        pen.rectangle(box, fill=GRADIENT)
     pen.text((80, 60), above, INK, face[34])
     for i, line in enumerate(wrapped(title, face[76], width - 160)):
         pen.text((80, 130 + 100 * i), line, INK, face[76])
@@ -81,6 +81,8 @@ def picture(app: Sphinx, name: str) -> None:
 
 
 def add_tags(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    if name == LOST:
+        context["pageurl"] = None  # どの URL にも返すので、正しい URL はない
     if tree is None or app.builder.format != "html":
         return
     base = app.config.html_baseurl
