@@ -277,3 +277,31 @@ def test_the_reading_order_of_the_legend_is_an_order_of_imports(root: Path) -> N
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vgbook.")
         }
         assert {module for module in used if not module.startswith("_")} <= set(order[:place])
+
+
+# --- 試験そのもの ---------------------------------------------------------------------------
+
+OF_THE_BOOK = {"checks", "docutils", "myst_nb", "playwright", "quickjs", "sphinx", "torch", "vg"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests" / "package").glob("*.py")), ids=lambda p: p.name
+)
+def test_the_tests_of_the_package_need_neither_sphinx_nor_pytorch_to_collect(path: Path):
+    loaded = {
+        name.partition(".")[0]
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [a.name for a in node.names]
+        )
+    }
+    assert loaded.isdisjoint(OF_THE_BOOK)
+
+
+def test_every_activation_is_in_the_table_of_the_tests():
+    table = read("tests/package/activation_table.py")
+    listed = set(re.findall(r"^    (\w+)(?:\(.*?\))?: ", table, re.MULTILINE))
+    assert listed == set(vgbook.activations.__all__) - {"Activation"}

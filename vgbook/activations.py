@@ -22,6 +22,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from vgbook._edge import as_real
 
+__all__ = [
+    "Activation",
+    "elu",
+    "gelu",
+    "identity",
+    "leaky_relu",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "step",
+    "tanh",
+]
+
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 
@@ -66,6 +82,15 @@ class Activation:
 
     def __repr__(self) -> str:
         return self.name
+
+
+def check_activation(name: str, value: object) -> None:
+    """``value`` が Activation であることを確かめる。`leaky_relu` のような作り手そのものは断る。"""
+    if not isinstance(value, Activation):
+        raise TypeError(
+            f"{name} には Activation (relu や leaky_relu(0.01) など) を渡してください。"
+            f"受け取った値: {value!r}"
+        )
 
 
 def _as_float(z: ArrayLike) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 
 from vgbook.layers.affine import Affine
 from vgbook.network import Network
