@@ -16,8 +16,8 @@ URLS = dict(url.split(", ", 1) for url in metadata("vgbook").get_all("Project-UR
 
 # ---- 本 -------------------------------------------------------------------
 project = "勾配消失問題 — 導いて、動かして、確かめる"
-author = "vgbook の著者"
-copyright = "2026, vgbook の著者"  # noqa: A001
+author = metadata("vgbook")["Author"]
+copyright = f"2026, {author}"  # noqa: A001
 release = version = version_of("vgbook")
 language = "ja"
 root_doc = "index"
@@ -93,7 +93,7 @@ math_macros = {
 
 # ---- 実行 -----------------------------------------------------------------
 nb_execution_mode = "cache"  # 置き場は vg.build.execution が決める
-nb_execution_timeout = 300  # 秒。1 セルあたり。止まらないセルを見つけるためのもの
+nb_execution_timeout = 1800  # 秒。1 セルあたり。止まらないセルを見つけるため。混んだ計算機でも待つ
 nb_execution_show_tb = True  # 失敗したセルを全部見せてから、vg.build.faults がビルドを止める
 nb_output_stderr = "error"
 nb_merge_streams = True
@@ -112,10 +112,12 @@ os.environ |= {
 
 # ---- 配るもの ------------------------------------------------------------
 # pyproject.toml の [project.urls] に書くと、ノートブックの入れ方とリンクが変わる
-html_baseurl = URLS.get("Documentation", "")
+# 公開先が環境変数で URL を知らせるときは、それを使う
+html_baseurl = URLS.get("Documentation") or os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 notebook_repository = URLS.get("Repository", "")
 
 # ---- API ------------------------------------------------------------------
+viewcode_follow_imported_members = False  # ソースを載せるのは vgbook だけ。標準ライブラリは載せない
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # 型と形は docstring が日本語で述べる
 autodoc_preserve_defaults = True

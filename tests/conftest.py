@@ -3,8 +3,8 @@
 import functools
 import http.server
 import os
-import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +27,34 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if CI else "local")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-page", action="store_true", help="Chromium で、すべての頁を開く")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Chromium を使う試験に、印を付ける。"""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
 def unavailable(reason: str) -> NoReturn:
     """手元では試験を飛ばす。CI では、調べずに済んだことにしないよう失敗させる。"""
     if CI:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """省いた試験の数と、走らせ方を、最後に 1 行ずつ示す。"""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"省いた試験 {count} 件: {reason}", yellow=True)
 
 
 @pytest.fixture
@@ -52,7 +75,7 @@ def book(root: Path) -> Path:
     """できあがった本 (HTML) のフォルダー。"""
     html = root / "docs" / "_build" / "html"
     if not (html / "index.html").exists():
-        unavailable("本がまだありません。先に `nox -s docs` を実行してください。")
+        unavailable("本がまだありません。`nox -s docs` の後に、もう一度走らせてください。")
     return html
 
 
@@ -85,9 +108,9 @@ def chromium() -> "Iterator[Browser]":
     """画面を持たない Chromium。"""
     from playwright.sync_api import sync_playwright
 
-    path = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
+    from vg.chromium import find
+
+    path = find()
     if path is None:
         unavailable("Chromium がありません。`apt-get install chromium` などで入れてください。")
     with sync_playwright() as playwright:

@@ -16,7 +16,6 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
 
 LISTS = ("queries", "tuning", "unseen")
 
