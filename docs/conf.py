@@ -134,13 +134,9 @@ html_theme = "furo"
 html_title = project
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
-FIGURES = ("figures", "cover")  # 動かせる図のある頁にだけ残す
-html_css_files = [
-    "tokens.css",
-    "book.css",
-    ("print.css", {"media": "print"}),
-    *(f"{name}.css" for name in FIGURES),
-]
+html_css_files = ["tokens.css", "book.css", "figures.css", "cover.css"]
+html_css_files += [("print.css", {"media": "print"})]
+FIGURES = ("figures", "network", "trainer", "batch", "cover")  # 使う図のある頁にだけ残す
 html_js_files = ["book.js", *((f"{name}.js", {"defer": "defer"}) for name in FIGURES)]
 html_extra_path = ["robots.txt"]
 html_copy_source = True  # 「この頁の原稿を見る」の先

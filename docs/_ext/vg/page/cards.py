@@ -26,7 +26,9 @@ LINK = re.compile(
     r'<a class="reference internal" href="'
     r'([^"#]+#(?:term|equation|fig)-[^"]+|[^"#]*references\.html#id\d+)"'
 )
-TITLE = re.compile(r'(<a class="reference internal" href="[^"]*references\.html#id\d+") title="[^"]*"')
+TITLE = re.compile(
+    r'(<a class="reference internal" href="[^"]*references\.html#id\d+") title="[^"]*"'
+)
 OLD = re.compile(r'<template data-card="[^"]*">.*?</template>\n', re.DOTALL)
 TARGETS = (  # 参照先の写し方
     r'<dt id="{id}">.*?</dt>\s*<dd>(.*?)</dd>',
