@@ -9,6 +9,7 @@
     if (node.parentElement.closest("pre, .katex, script, style, .card")) continue;
     const text = node.data;
     for (let i = 0; i < text.length; i += 1) {
+      if (/\s/.test(text[i - 1] ?? "")) continue; // 字そのものを話題にして、空白で離したもの
       if (!NO_START.test(text[i]) && !NO_END.test(text[i])) continue;
       const rect = rectOf(node, i);
       if (!rect || !rect.width) continue;
