@@ -29,5 +29,5 @@ def draw(report: Diagnosis) -> Any:
         axes[3].plot(losses, color=color, ls=dash, marker=marker, markevery=20, label=trial.name)
     if shown:
         axes[3].set(xlabel="更新の回数", ylabel="損失", yscale="log")
-        axes[3].legend()
+        axes[3].legend(fontsize=8)
     return fig
