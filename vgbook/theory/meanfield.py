@@ -18,8 +18,8 @@ r"""平均場の理論: 幅が無限に広い、初期値のままのネット�
 求まらない値は NaN、無限に大きくなる q は ``inf`` と返します。
 
 期待値は数値積分です。このパッケージの活性化関数なら、:math:`10^{-12} \leq q \leq 10^{12}` で桁が
-出ます。自作の活性化関数では、求めた q で :mod:`vgbook.theory.moments` の検査をし、必要な精度で求まらないときは
-``RuntimeWarning`` で知らせて NaN を返します。
+出ます。自作の活性化関数では、求めた q で :mod:`vgbook.theory.moments` の検査をし、必要な精度で
+求まらないときは、``RuntimeWarning`` で知らせて NaN を返します。
 """
 
 from typing import NamedTuple

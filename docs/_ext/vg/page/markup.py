@@ -37,7 +37,10 @@ UNUSED = (
 )
 NEEDED_WITH = {  # 頁にこの字があるときだけ要る CSS と JavaScript
     "sphinx-design": "sd-",
-    "figures.": 'class="vg-figure"',
+    "figures.": 'class="vg-figure',
+    "network.": 'class="vg-figure-live',
+    "trainer.": "vg-trainer",
+    "batch.": "vg-batch",
     "cover.": 'class="vg-cover"',
 }
 
