@@ -55,15 +55,8 @@ kernelspec:
 """
 PAGE: Edits = {
     "docs/part6/sample.md": [("", CHAPTER)],
-    "docs/index.md": [("```
-
-```{toctree}
-:caption: 確認
-", "part6/sample
-")],
-    "docs/quiz/part6.md": [("## 動かない損失の値", "[試しの章](#sec-sample)の問題です。
-
-")],
+    "docs/index.md": [("```\n\n```{toctree}\n:caption: 確認\n", "part6/sample\n")],
+    "docs/quiz/part6.md": [("## 動かない損失の値", "[試しの章](#sec-sample)の問題です。\n\n")],
 }
 EXPERIMENT: Edits = {
     "vgbook/experiments/trainings.py": [
@@ -134,7 +127,7 @@ def test_a_chapter_needs_three_files(house: Path):
     row = f"| VI | {len(rows) + 1} [試しの章](#sec-sample) | 足せるか | 5 分 |\n"
     index.write_text(text.replace(rows[-1], rows[-1] + row), encoding="utf-8")
     tests = [f"tests/book/test_{name}.py" for name in ("reading_map", "prose")]
-    assert passed(house, *tests, "-k", "sample or map or part6") > 5
+    assert passed(house, *tests, "-k", "sample or contents") >= 5
 
 
 def test_an_experiment_needs_two_files(house: Path):
