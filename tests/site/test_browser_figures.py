@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 AFTER_A_STATIC_FIGURE = [  # 頁と図の id
     "part1/vanishing.html#touch-depth",
-    "part3/xavier.html#touch-distributions",
+    "part3/sigmoid-xavier.html#touch-distributions",
     "part3/he.html#touch-distributions",
     "part4/batchnorm-experiment.html#touch-batchnorm",
     "part5/meanfield.html#touch-phase",
-    "part5/residual.html#touch-rnn",
+    "part5/rnn.html#touch-rnn",
 ]
 FIRST_OF_THE_CHAPTER = [
     "part2/sigmoid.html#touch-slope",
