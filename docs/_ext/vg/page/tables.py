@@ -31,7 +31,8 @@ def table(head: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> nodes.table:
     return nodes.table("", group)
 
 
-TABLE = re.compile(r'<table class="([^"]*)">(.*?)</table>', re.DOTALL)
+COMPACT = r'(reading-map[^>]*>\s*<div class="table-wrapper[^>]*>\s*)?'  # 読書地図は、1 行が短い
+TABLE = re.compile(COMPACT + r'<table class="([^"]*)">(.*?)</table>', re.DOTALL)
 HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
@@ -49,12 +50,13 @@ def as_cards(html: str) -> str:
     """
 
     def labelled(match: re.Match[str]) -> str:
-        classes, inside = match.groups()
+        compact, classes, inside = match.groups()
         head, _, body = inside.partition("<tbody>")
         names = [TAG.sub("", name).strip() for name in HEADER.findall(head)]
         cells = body.count("<td")
         short = len(TAG.sub("", body)) < LETTERS * cells
-        if len(names) < COLUMNS or short or "katex" in head or "span=" in inside:
+        unfit = short or compact or "katex" in head or "span=" in inside
+        if unfit or len(names) < COLUMNS:
             return match[0]
 
         def row(found: re.Match[str]) -> str:
