@@ -36,7 +36,7 @@ TABLE = re.compile(COMPACT + r'<table class="([^"]*)">(.*?)</table>', re.DOTALL)
 HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
-COLUMNS, LETTERS = 4, 8  # これより列が多く、1 つの欄の字が多い表は、狭い画面に入らない
+COLUMNS, LETTERS = 4, 8  # 列も 1 つの欄の字もこれ以上ある表は、狭い画面に入らない
 
 
 def as_cards(html: str) -> str:
