@@ -86,8 +86,9 @@ def doctest(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """書式、よくある間違い、型を調べる。"""
+    """書式、よくある間違い、型、消し忘れたファイルを調べる。"""
     sync(session, "lint", "nox")
+    session.run("python", "tests/leftovers.py")
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
     session.run("mypy")
