@@ -143,6 +143,7 @@ def ci(folder: Path, failing: str | None) -> tuple[int, list[str], str]:
     lookup.write_text(read("docs/_ext/vg/chromium.py"))
     (folder / "README.md").write_text(
         "```sh\n./command -s docs\n```\n```sh\n./command -s tests\n```\n"
+        "Windows では:\n```\npy nothing -s docs\npy nothing -s tests\n```\n"
     )
     for name in ("command", "chromium"):
         (folder / name).chmod(0o755)
