@@ -135,6 +135,7 @@ html_title = project
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["tokens.css", "book.css", "figures.css", "cover.css"]
+html_css_files += [("print.css", {"media": "print"})]
 FIGURES = ("figures", "network", "trainer", "batch", "cover")  # 使う図のある頁にだけ残す
 html_js_files = ["book.js", *((f"{name}.js", {"defer": "defer"}) for name in FIGURES)]
 html_extra_path = ["robots.txt"]

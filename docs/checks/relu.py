@@ -56,7 +56,7 @@ def gelu(rng):
     return {
         "z": z,
         r"\Phi": lambda at: phi.subs(z, at),
-        "n": lambda at: sympy.diff(phi, z).subs(z, at),
+        r"\Phi'": lambda at: sympy.diff(phi, z).subs(z, at),
         **{r"\varphi" + "'" * k: lambda at, k=k: sympy.diff(z * phi, z, k) for k in range(3)},
     }
 

@@ -18,7 +18,7 @@ AFTER_A_STATIC_FIGURE = [  # 頁と図の id
     "part3/he.html#touch-distributions",
     "part4/batchnorm-experiment.html#touch-batchnorm",
     "part5/meanfield.html#touch-phase",
-    "part5/residual.html#touch-rnn",
+    "part5/rnn.html#touch-rnn",
 ]
 FIRST_OF_THE_CHAPTER = [
     "part2/sigmoid.html#touch-slope",

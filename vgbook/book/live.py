@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from vgbook._edge import Array, check_labels, check_numbers
 from vgbook.activations import Activation, relu, sigmoid, tanh
 from vgbook.book.interactive import NOTE, Panel, line, panel_spec, smooth
-from vgbook.book.plotting import COLORS
+from vgbook.book.looks import COLORS
 from vgbook.initializers import normal
 from vgbook.layers import Activate, Affine, BatchNorm, Layer
 from vgbook.network import Network
