@@ -80,14 +80,15 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def doctest(session: nox.Session) -> None:
     """パッケージの docstring の例だけを走らせる。"""
-    sync(session, "test")
+    sync_with_torch(session, "test")  # 診断の一部は PyTorch を読み込む
     session.run("pytest", "vgbook", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """書式、よくある間違い、型を調べる。"""
+    """書式、よくある間違い、型、消し忘れたファイルを調べる。"""
     sync(session, "lint", "nox")
+    session.run("python", "tests/leftovers.py")
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
     session.run("mypy")
@@ -98,10 +99,12 @@ def edition(session: nox.Session, *kinds: str) -> None:
     sync(session, "editions")
     build(session, "-t", "editions")
     for kind in kinds:
-        target = f"{BUILD}/html/editions/vgbook.{kind}"
-        session.run("python", f"docs/_editions/{kind}.py", f"{BUILD}/html", target)
-        session.run("python", "docs/_editions/check.py", f"{BUILD}/html", target)
-        session.log(f"できました: {target}")
+        made, shipped = BUILD / "editions" / f"vgbook.{kind}", BUILD / "html" / "editions"
+        session.run("python", f"docs/_editions/{kind}.py", f"{BUILD}/html", str(made))
+        session.run("python", "docs/_editions/check.py", f"{BUILD}/html", str(made))
+        shipped.mkdir(exist_ok=True)
+        shutil.copy(made, shipped)  # 調べて通ったものだけを、本と一緒に配る
+        session.log(f"できました: {shipped / made.name}")
 
 
 @nox.session
@@ -197,6 +200,17 @@ def bench(session: nox.Session) -> None:
     # numpy に、この計算機でいちばん速い行列積を選ばせる
     session.env.update(OPENBLAS_CORETYPE=None, OPENBLAS_L2_SIZE=None)
     session.run("python", "benchmarks/bench.py", *session.posargs)
+
+
+@nox.session
+def clinic(session: nox.Session) -> None:
+    """診断の章の記録 (診断書、成績、見張りの費用、ほかの道具) を作り直す。"""
+    sync_with_torch(session, "test")
+    # 比べる相手は、この本の何からも使わない。版はここで決める
+    peers = ["torchmortem==0.1.1", "neural-observatory==0.5.1"]
+    session.run_install("python", "-m", "pip", "install", "--quiet", *peers)
+    parts = session.posargs or ["reports", "patients", "overhead", "peers"]
+    session.run("python", "benchmarks/clinic/record.py", *parts)
 
 
 def measure_site(session: nox.Session, what: str, *groups: str) -> None:
