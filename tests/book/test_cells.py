@@ -20,6 +20,8 @@ def bound(statement: ast.stmt) -> set[str]:
                 found.add(name)
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 found.add(name)
+            case ast.ExceptHandler(name=str(name)):
+                found.add(name)
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 found |= {(alias.asname or alias.name).split(".")[0] for alias in names}
     return found
