@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._checks import as_real
+from vgbook._checks import as_array, as_real, check_callable
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 
@@ -41,7 +41,8 @@ class Activation:
     Raises
     ------
     TypeError
-        実数でない入力を渡したとき。
+        ``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルでないとき、実数でない入力を
+        渡したとき。
 
     Examples
     --------
@@ -56,6 +57,17 @@ class Activation:
     df: Callable[[Array], Array]
     kinks: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
+        check_callable("f", self.f)
+        check_callable("df", self.df)
+        kinks = self.kinks if isinstance(self.kinks, tuple | list) else [None]
+        if any(math.isnan(as_real(kink)) for kink in kinks):
+            raise TypeError(
+                f"kinks には有限な実数のタプルを渡してください。受け取った値: {self.kinks!r}"
+            )
+
     def __call__(self, z: ArrayLike) -> Array:
         """φ(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
         return self.f(_as_float(z))
@@ -68,20 +80,24 @@ class Activation:
         return self.name
 
 
-def _as_float(z: ArrayLike) -> Array:
-    try:
-        array = np.asarray(z)
-    except ValueError as error:
+def check_activation(name: str, value: object) -> None:
+    """``value`` が Activation であることを確かめる。`leaky_relu` のような作り手そのものは断る。"""
+    if not isinstance(value, Activation):
         raise TypeError(
-            f"z には長さのそろった実数の配列を渡してください。受け取った値: {z!r}"
-        ) from error
+            f"{name} には Activation (relu や leaky_relu(0.01) など) を渡してください。"
+            f"受け取った値: {value!r}"
+        )
+
+
+def _as_float(z: ArrayLike) -> Array:
+    array = as_array("z", z)
     if array.dtype.char in "efd":
         return array
     if array.dtype.kind in "iub":
         return array.astype(np.float64)
     raise TypeError(
         "z には実数 (float16, float32, float64, 整数) の配列を渡してください。"
-        f"受け取った型: {array.dtype}"
+        f"受け取った dtype: {array.dtype}"
     )
 
 
@@ -123,7 +139,7 @@ def _d_sigmoid(z: Array) -> Array:
 def _tanh(z: Array) -> Array:
     return np.tanh(z)
 def _d_tanh(z: Array) -> Array:
-    e: Array = np.exp(-2 * np.abs(z))
+    e: Array = np.exp(-2 * np.minimum(np.abs(z), 1000.0))  # 2|z| があふれないように
     return 4 * e / (1 + e) ** 2
 
 # --- 滑らかな ReLU の仲間。最後の 3 つは φ(z) = z·g(z)、φ′(z) = g(z) + z·g′(z) です。
@@ -143,6 +159,12 @@ def _d_gelu(z: Array) -> Array:
     z = np.clip(z, -40.0, 40.0)
     return _normal_cdf(z) + z * _normal_pdf(z)
 
+def _gelu_tanh(z: Array) -> Array:
+    return np.maximum(z, -40.0) * _sigmoid(_gelu_slope(z)[0])
+def _d_gelu_tanh(z: Array) -> Array:
+    u, du = _gelu_slope(z)
+    return _sigmoid(u) + np.clip(z, -40.0, 40.0) * _d_sigmoid(u) * du
+
 def _mish(z: Array) -> Array:
     t, _ = _tanh_softplus(z)
     return np.maximum(z, -1000.0) * t
@@ -160,6 +182,12 @@ def _normal_pdf(z: Array) -> Array:
     wide = z.astype(float, copy=False)
     density: Array = np.exp(-wide * wide / 2) / math.sqrt(2 * math.pi)
     return density.astype(z.dtype, copy=False)
+
+# (1 + tanh(u/2))/2 = σ(u)。裾で 1 + tanh の桁落ちが起きない形にしておきます。
+def _gelu_slope(z: Array) -> tuple[Array, Array]:
+    z = np.clip(z, -40.0, 40.0)
+    k: float = 2 * math.sqrt(2 / math.pi)
+    return k * (z + 0.044715 * z**3), k * (1 + 3 * 0.044715 * z**2)
 
 def _tanh_softplus(z: Array) -> tuple[Array, Array]:
     p, m = np.exp(np.minimum(z, 0.0)), np.exp(-np.maximum(z, 0.0))  # p / m = exp(z)
@@ -195,6 +223,7 @@ relu = Activation("relu", _relu, _d_relu, kinks=(0.0,))
 softplus = Activation("softplus", _softplus, _d_softplus)
 selu = _fixed("selu", _elu, _d_elu, 1.6732632423543772, 1.0507009873554805)
 gelu = Activation("gelu", _gelu, _d_gelu)
+gelu_tanh = Activation("gelu_tanh", _gelu_tanh, _d_gelu_tanh)
 silu = Activation("silu", _silu, _d_silu)
 mish = Activation("mish", _mish, _d_mish)
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook.activations import Activation, Array
+from vgbook.activations import Activation, Array, check_activation
 from vgbook.quadrature import _AGREEMENT, _CUT, _agrees, _at_ticks, _only_where, _unchecked_mean
 
 
@@ -43,7 +43,7 @@ def mean_square(activation: Activation, q: ArrayLike = 1.0, *, check: bool = Tru
     >>> mean_square(relu, [1.0, 4.0]).round(9)
     array([0.5, 2. ])
     """
-    _check(activation)
+    check_activation("activation", activation)
     value = _unchecked_mean(lambda u: activation(u) ** 2, q, kinks=activation.kinks)
     return _verified(activation, value, q) if check else value
 
@@ -57,7 +57,7 @@ def slope_square(activation: Activation, q: ArrayLike = 1.0, *, check: bool = Tr
     >>> slope_square(relu, [1.0, 4.0]).round(9)
     array([0.5, 0.5])
     """
-    _check(activation)
+    check_activation("activation", activation)
     value = _unchecked_mean(lambda u: activation.derivative(u) ** 2, q, kinks=activation.kinks)
     return _verified(activation, value, q) if check else value
 
@@ -71,7 +71,7 @@ def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
     >>> print(f"{moments(relu).mean_square:.12f}")  # 折り返した半分だけが残る
     0.500000000000
     """
-    _check(activation)
+    check_activation("activation", activation)
     center = activation(0.0)  # φ(0) からのずれで計算し、分散の桁落ちを避ける
     kinks = activation.kinks
     shift = _unchecked_mean(lambda u: activation(u) - center, q, kinks=kinks)
@@ -103,7 +103,7 @@ def _resolved(activation: Activation, q: ArrayLike = 1.0) -> NDArray[np.bool_]:
     >>> _resolved(wall, [0.01, 16.0])
     array([ True, False])
     """
-    _check(activation)
+    check_activation("activation", activation)
     test: Callable[[Activation, float], bool] = _remembered
     try:
         hash(activation)
@@ -210,11 +210,3 @@ def ln_factor(activation: Activation) -> Array:
 
 def _verified(activation: Activation, value: Array, q: ArrayLike) -> Array:
     return _only_where(_resolved(activation, q), value, repr(activation), q)
-
-
-def _check(activation: object) -> None:
-    if not isinstance(activation, Activation):
-        raise TypeError(
-            "activation には Activation (relu, leaky_relu(0.01) など) を渡してください。"
-            f"受け取った値: {activation!r}"
-        )
