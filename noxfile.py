@@ -44,7 +44,7 @@ def sync_with_torch(session: nox.Session, *groups: str) -> None:
 
 def build(session: nox.Session, *options: str) -> None:
     """本を HTML に組む。"""
-    # -E は要らない。失敗した組みは vg_incremental が覚えていて、次も失敗する
+    # -E は要らない。失敗した組みは vg.build.incremental が覚えていて、次も失敗する
     strict = ["-n", "-W", "--keep-going", "-j", "auto"]
     session.run("sphinx-build", *strict, "-b", "html", *options, "docs", f"{BUILD}/html")
 

@@ -17,7 +17,7 @@ import with_torch
 from tasks import DEPTH, GAINS, SAMPLES, SIGMA_B, SIGMA_W, WIDTH, Flow, gradient_flows
 
 from vgbook import gradient_flow, tanh, xavier
-from vgbook.meanfield import chi
+from vgbook.theory.meanfield import chi
 
 Array = np.ndarray
 THREADS = with_torch.THREADS

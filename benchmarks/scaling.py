@@ -13,14 +13,7 @@ from typing import Any
 import numpy as np
 from tasks import DEPTH, GAINS, SAMPLES, WIDTH, data
 
-from vgbook import (
-    batch_norm_grid,
-    compare_initializers,
-    gradient_flow,
-    normal,
-    tanh,
-    xavier,
-)
+from vgbook import batch_norm_grid, compare_initializers, gradient_flow, normal, tanh, xavier
 
 Array = np.ndarray
 

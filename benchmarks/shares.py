@@ -23,7 +23,7 @@ from vgbook import (
     tanh,
     xavier,
 )
-from vgbook.flow import _flow
+from vgbook.experiments.flow import _flow
 
 Array = np.ndarray
 Parts = dict[str, float]

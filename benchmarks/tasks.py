@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vgbook import Dataset, he, normal, stack, xavier
-from vgbook.experiments import BOOK_STDS
+from vgbook.experiments.trainings import BOOK_STDS
 from vgbook.initializers import Initializer
 
 Array = np.ndarray

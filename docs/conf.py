@@ -22,7 +22,6 @@ release = version = version_of("vgbook")
 language = "ja"
 root_doc = "index"
 exclude_patterns = ["_*/**", "**/README.md", "Thumbs.db", ".DS_Store"]
-templates_path = ["_templates"]
 locale_dirs = [str(HERE / "locale")]  # 相対にすると読まれない
 nitpicky = True
 # 日付はコミットだけで決まる。履歴のない所や浅い写しで組むと、日付のない本になる
@@ -46,27 +45,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
     "sphinx.ext.napoleon",
-    "vg_execution",  # 実行の環境とキャッシュの鍵
-    "vg_incremental",  # 失敗した組みの次は、全部の頁を読み直す
-    "vg_check",  # 見逃してはならない誤りを警告にする
-    "vg_lines",  # 和文の途中の改行を空白にしない
-    "vg_numbering",  # 章番号を部をまたいで続ける
-    "vg_checked",  # 式の「検算済み」の印と、検算の頁
-    "vg_math",  # 数式をビルド時に KaTeX で組む
-    "vg_search",  # 日本語の検索
-    "vg_stepper",  # 計算グラフを 1 手ずつ進める図
-    "vg_tables",  # 幅を決めた表
-    "vg_provenance",  # 本を組んだコミットと、乱数の種
-    "vg_licenses",  # 入っている作品の一覧
-    "vg_quiz",  # 答えると説明が返る問題
-    "vg_quiz_scores",  # その成績の一覧
-    "vg_reading",  # 章の位置、誤りの報告
-    "vg_svg",  # 図を軽くする (vg_html が寸法を読む前に)
-    "vg_html",  # 出力する HTML の手直し
-    "vg_cards",  # 用語・式・図への参照に重ねる札
-    "vg_weight",  # 使う字と CSS だけを残す
-    "vg_csp",  # 本のファイルのほかは、読み込みも実行もさせない
-    "vg_notebook",  # よそで動くノートブックを頁の隣に置く
+    "vg",  # この本のための部品。_ext/vg に、部屋ごとに置く
 ]
 
 # ---- 本文 -----------------------------------------------------------------
@@ -113,9 +92,9 @@ math_macros = {
 }
 
 # ---- 実行 -----------------------------------------------------------------
-nb_execution_mode = "cache"  # 置き場は vg_execution が決める
+nb_execution_mode = "cache"  # 置き場は vg.build.execution が決める
 nb_execution_timeout = 300  # 秒。1 セルあたり。止まらないセルを見つけるためのもの
-nb_execution_show_tb = True  # 失敗したセルを全部見せてから、vg_check がビルドを止める
+nb_execution_show_tb = True  # 失敗したセルを全部見せてから、vg.build.faults がビルドを止める
 nb_output_stderr = "error"
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # 表と数式も使える

@@ -11,7 +11,7 @@ AXE = {
         "target-size": {"enabled": True},  # WCAG 2.5.8。名前で求めないと調べない
         "empty-table-header": {
             "enabled": False
-        },  # MathML を字と数えない。空の見出しは vg_html が除く
+        },  # MathML を字と数えない。空の見出しは vg.page.markup が除く
     },
     "resultTypes": ["violations"],
 }

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.docs
 DOCS = Path(__file__).parents[1] / "docs"
 CHAPTERS = [*sorted(DOCS.glob("part*/*.md")), DOCS / "reproduction.md"]
 OTHERS = ["index", "quiz", "glossary", "notation", "syllabus", "reproducibility", "references"]
-OTHERS += ["errata", "licenses"]
+OTHERS += ["errata", "licenses", "notes"]
 APPENDICES = ["speed", "site", "sweep", "mutation"]
 PAGES = [
     *CHAPTERS,
@@ -34,7 +34,7 @@ QUIZ = re.compile(r"^(:{3,})\{quiz\} [\w-]+\n[\s\S]*?^\1$", re.M)
 QUIZ_QUESTION = re.compile(r"^:{3,}\{quiz\}.*\n(?:(?!- \[[ x=]\] ).*\n)*|^- \[[ x=]\] .*$", re.M)
 QUESTIONS = [
     re.compile(r"^(:{3,})\{admonition\} 確認問題.*\n(?:.*\n)*?(?=:{3,})", re.M),
-    QUIZ_QUESTION,  # 問題文と選択肢。どれが正しいかは vg_quiz が確かめる
+    QUIZ_QUESTION,  # 問題文と選択肢。どれが正しいかは vg.quiz.question が確かめる
 ]
 NOT_PROSE = [
     re.compile(pattern, re.M)
@@ -160,6 +160,7 @@ OF_PAGE = {  # その頁だけの条件
         r"「[^「」]*」",  # ノートから引いた字
         r"\d 字|上付きの 2 が|^: 2 が全角|10 は、見出しの|784 → 100",
     ],
+    "notes": [r"訂正 \d+(?:、\d+)* 行|ノートの \d+ 行目|■ の \d か所目|伏せられた 5 か所|15 分で"],
     "speed": [  # 課題の決め方と、目標。測った数は、どれもセルが書く
         r"784(?:–100)+–10|合わせて 32 個|元の 2000 回|8 個ずつ",
         r"最初の 5 回の損失が 0\.2% 以内|100 万分の 1 以内|床の 1\.5 倍以内",

@@ -17,7 +17,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 PROJECT = ("pyproject.toml", "README.md", "LICENSE")  # 本と一緒に配るホイールの材料
 FILES = ("conf.py", "licenses.toml", "robots.txt")
-MACHINERY = (*FILES, "_ext", "_static", "_templates", "locale", "_ipython")
+MACHINERY = (*FILES, "_ext", "_static", "locale", "_ipython")
 HEAD = (
     "---\ndescription: 試し。\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n# 試し\n\n"
 )
@@ -173,7 +173,7 @@ def test_building_again_reads_no_page_again(good: Book):
 def test_a_changed_extension_reads_every_page_again(write: Callable[..., Book]):
     book = write({"prose": "---\ndescription: 文。\n---\n\n# 文\n\n勾配\n"})
     assert book.build().returncode == 0
-    extension = book.docs / "_ext" / "vg_html.py"
+    extension = book.docs / "_ext" / "vg" / "page" / "markup.py"
     extension.write_text(extension.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     run = book.build()
     assert run.returncode == 0

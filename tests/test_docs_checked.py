@@ -1,19 +1,17 @@
 """「検算済み」の印: 実際に試験が走らせる検算だけに付き、その検算のソースへ飛ぶ。"""
 
 import re
-import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from checking.register import CHECKS
+from derivations import EXCUSED
+
+from vg.math import registry
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "docs" / "_ext"))
 
-from checking.register import CHECKS  # noqa: E402
-from derivations import EXCUSED  # noqa: E402
-
-vg_registry = pytest.importorskip("vg_registry")
 pytestmark = pytest.mark.docs
 DERIVATIONS = HERE / "derivations"
 for path in DERIVATIONS.glob("[!_]*.py"):
@@ -23,18 +21,18 @@ MARK = re.compile(r'<a class="checked" href="([^"#]*)#check-([\w.-]+)" title="�
 
 
 def test_the_marks_are_exactly_the_checks_that_the_tests_run():
-    read = vg_registry.registry(DERIVATIONS)
+    read = registry.registry(DERIVATIONS)
     assert {label: (c.kind, c.module) for label, c in read.items()} == {
         label: (c.kind, c.meaning.__module__.removeprefix("derivations."))
         for label, c in CHECKS.items()
     }
-    assert vg_registry.excused(DERIVATIONS) == EXCUSED
+    assert registry.excused(DERIVATIONS) == EXCUSED
 
 
 def test_the_mark_says_how_it_was_checked():
-    check = vg_registry.Checked("eq-x", "数値", {"points": 3, "within": 1e-9}, "x")
+    check = registry.Checked("eq-x", "数値", {"points": 3, "within": 1e-9}, "x")
     assert check.method() == "float64 の数値計算、3 点、許す相対誤差 1e-09"
-    assert "証明" in vg_registry.Checked("eq-x", "記号", {}, "x").method()
+    assert "証明" in registry.Checked("eq-x", "記号", {}, "x").method()
 
 
 def test_every_checked_formula_in_the_book_links_to_its_check(book: Path):

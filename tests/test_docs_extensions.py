@@ -1,6 +1,5 @@
 """docs/_ext の小さな部品: 数式、図の寸法、キャッシュの鍵。"""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sphinx.util.parallel import make_chunks
 
-DOCS = Path(__file__).parents[1] / "docs"
-sys.path.insert(0, str(DOCS / "_ext"))
+from vg.build import execution
+from vg.math import typeset
+from vg.page import lines, markup
 
-quickjs = pytest.importorskip("quickjs")
-import vg_execution  # noqa: E402
-import vg_html  # noqa: E402
-import vg_lines  # noqa: E402
-import vg_math  # noqa: E402
+DOCS = Path(__file__).parents[1] / "docs"
 
 pytestmark = pytest.mark.docs
 
@@ -37,7 +33,7 @@ pytestmark = pytest.mark.docs
     ],
 )
 def test_line_breaks_inside_japanese_leave_no_space(text, before, after, joined):
-    assert vg_lines.join(text, before, after) == joined
+    assert lines.join(text, before, after) == joined
 
 
 def test_a_line_break_between_letters_is_not_taken_for_its_sibling():
@@ -45,7 +41,7 @@ def test_a_line_break_between_letters_is_not_taken_for_its_sibling():
     document = new_document("page")
     pieces = ["ReLU", "\n", "と呼ぶ。", "\n", "次に"]
     document += nodes.paragraph("", "", *map(nodes.Text, pieces))
-    vg_lines.join_lines(None, document)
+    lines.join_lines(None, document)
     assert document.astext() == "ReLU\nと呼ぶ。次に"
 
 
@@ -53,7 +49,7 @@ def test_a_line_break_between_letters_is_not_taken_for_its_sibling():
 
 
 def test_formulas_become_html_and_mathml():
-    html = vg_math.render(r"\pd{L}{W}\text{ 勾配}", {r"\pd": r"\frac{#1}{#2}"}, display=True)
+    html = typeset.render(r"\pd{L}{W}\text{ 勾配}", {r"\pd": r"\frac{#1}{#2}"}, display=True)
     assert "<math" in html
     assert "katex-html" in html
     assert "勾配" in html
@@ -62,7 +58,7 @@ def test_formulas_become_html_and_mathml():
 @pytest.mark.parametrize("tex", [r"\undefined", r"\frac{1", "勾配", r"a & b"])
 def test_a_slip_in_a_formula_is_an_error(tex: str):
     with pytest.raises(ValueError, match="KaTeX"):
-        vg_math.render(tex, {}, display=False)
+        typeset.render(tex, {}, display=False)
 
 
 # --- 図 ----------------------------------------------------------------------------------
@@ -79,7 +75,7 @@ def test_a_slip_in_a_formula_is_an_error(tex: str):
 )
 def test_the_size_of_an_svg_is_read_in_css_pixels(tmp_path: Path, head: str, size):
     (tmp_path / "a.svg").write_text(f"<?xml version='1.0'?>\n{head}</svg>")
-    assert vg_html.image_size(tmp_path / "a.svg") == size
+    assert markup.image_size(tmp_path / "a.svg") == size
 
 
 # --- キャッシュの鍵 -----------------------------------------------------------------------
@@ -89,7 +85,7 @@ def test_the_size_of_an_svg_is_read_in_css_pixels(tmp_path: Path, head: str, siz
     "name",
     [
         "_ipython/profile_default/ipython_kernel_config.py",
-        "../vgbook/layers.py",
+        "../vgbook/layers/affine.py",
         "appendix/speed-results.json",
         "appendix/site-table.csv",
     ],
@@ -100,10 +96,10 @@ def test_the_cache_key_follows_whatever_the_cells_read(tmp_path: Path, name: str
     docs.mkdir()
     file.parent.mkdir(parents=True)
     file.write_text("1\n")
-    before = vg_execution.digest(docs)
-    assert vg_execution.digest(docs) == before
+    before = execution.digest(docs)
+    assert execution.digest(docs) == before
     file.write_text("2\n")
-    assert vg_execution.digest(docs) != before
+    assert execution.digest(docs) != before
 
 
 # --- 並列 --------------------------------------------------------------------------------
@@ -114,7 +110,7 @@ def test_notebooks_are_spread_over_the_readers(count: int, readers: int):
     notebooks = [f"n{i}" for i in range(count)]
     names = notebooks + [f"p{i}" for i in range(count)]
     chunks = make_chunks(names, readers)
-    dealt = vg_execution.deal(names, [len(chunk) for chunk in chunks])
+    dealt = execution.deal(names, [len(chunk) for chunk in chunks])
     assert sorted(dealt) == sorted(names)
     full = [chunk for chunk in make_chunks(dealt, readers) if len(chunk) == len(chunks[0])]
     shares = [len(set(chunk) & set(notebooks)) for chunk in full]

@@ -10,18 +10,16 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from docutils import nodes
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+from vg.math import typeset
+from vg.notebook import markdown
 
 DOCS = Path(__file__).parents[1] / "docs"
-sys.path.insert(0, str(DOCS / "_ext"))
-
-nbformat = pytest.importorskip("nbformat")
-pytest.importorskip("quickjs")
-import vg_markdown  # noqa: E402
-import vg_math  # noqa: E402
-from docutils import nodes  # noqa: E402
-from markdown_it import MarkdownIt  # noqa: E402
-from mdit_py_plugins.dollarmath import dollarmath_plugin  # noqa: E402
 
 pytestmark = pytest.mark.docs
 MACROS = {r"\pd": r"\frac{\partial #1}{\partial #2}", r"\T": r"^{\mathsf{T}}", r"\d": r"\mathrm{d}"}
@@ -44,16 +42,16 @@ QUICK += ["part5/meanfield", "part6/diagnosis"]
     ],
 )
 def test_macros_become_plain_tex(tex: str, expanded: str):
-    assert vg_markdown.expand(tex, MACROS) == expanded
+    assert markdown.expand(tex, MACROS) == expanded
 
 
 def test_a_macro_never_runs_into_the_next_letter():
-    assert vg_markdown.expand(r"\a b\a{}c", {r"\a": r"\alpha"}) == r"\alpha b\alpha{}c"
-    assert vg_markdown.expand(r"\x{1}b", {r"\x": r"#1\beta"}) == r"1\beta b"
+    assert markdown.expand(r"\a b\a{}c", {r"\a": r"\alpha"}) == r"\alpha b\alpha{}c"
+    assert markdown.expand(r"\x{1}b", {r"\x": r"#1\beta"}) == r"1\beta b"
 
 
 def paragraph(*children: nodes.Node) -> str:
-    return vg_markdown.Writer(MACROS).inline(nodes.paragraph("", "", *children))
+    return markdown.Writer(MACROS).inline(nodes.paragraph("", "", *children))
 
 
 @pytest.mark.parametrize("text", ["a * b * c", "x_1 と y_2", "`b`", "3 < 5", "$5", r"\n", "[a](b)"])
@@ -70,10 +68,10 @@ def test_strong_text_that_ends_with_a_mark_stays_strong_before_a_letter():
 
 def test_links_inside_the_book_need_the_address_of_the_book():
     link = nodes.reference("", "前の章", internal=True, refuri="../part1/backprop.html#sec")
-    assert vg_markdown.Writer({}).inline(link) == "前の章"
+    assert markdown.Writer({}).inline(link) == "前の章"
     page = "https://example.org/book/part2/relu.html"
     expected = "[前の章](https://example.org/book/part1/backprop.html#sec)"
-    assert vg_markdown.Writer({}, page=page).inline(link) == expected
+    assert markdown.Writer({}, page=page).inline(link) == expected
 
 
 # --- できあがったすべてのノートブック -------------------------------------------------------
@@ -146,7 +144,7 @@ def test_every_formula_can_be_set_without_the_macros_of_the_book(notebooks):
         for token in parser.parse("\n\n".join(sources(notebook, "markdown"))):
             for math in [token, *(token.children or [])]:
                 if math.type.startswith("math"):
-                    vg_math.render(math.content, {}, display=math.type == "math_block")
+                    typeset.render(math.content, {}, display=math.type == "math_block")
                     formulas += 1
     assert formulas > 1000
 

@@ -6,23 +6,22 @@
 
 import json
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import quickjs
 from bs4 import BeautifulSoup, Tag
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-DOCS = Path(__file__).parents[1] / "docs"
-sys.path.insert(0, str(DOCS / "_ext"))
+from vg.quiz import check
 
-import vg_quiz_check as check  # noqa: E402
+DOCS = Path(__file__).parents[1] / "docs"
 
 pytestmark = pytest.mark.docs
-quickjs = pytest.importorskip("quickjs")
-SCRIPT = (DOCS / "_static" / "quiz.js").read_text(encoding="utf-8")
+
+SCRIPT = (DOCS / "_ext/vg/quiz/quiz.js").read_text(encoding="utf-8")
 CHAPTERS = sorted(path.stem for path in DOCS.glob("part*/*.md"))
 
 # --- 点検の規則 ----------------------------------------------------------------------------

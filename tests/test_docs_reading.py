@@ -10,7 +10,6 @@ import importlib
 import re
 import statistics
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,20 +23,21 @@ from hypothesis import strategies as st
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+from vg.figures import svg
+from vg.math import typeset
+from vg.page import cards, reading, weight
+
 DOCS = Path(__file__).parents[1] / "docs"
-sys.path.insert(0, str(DOCS / "_ext"))
-pytest.importorskip("quickjs")
-import vg_cards  # noqa: E402
-import vg_math  # noqa: E402
-import vg_reading  # noqa: E402
-import vg_svg  # noqa: E402
-import vg_weight  # noqa: E402
 
 pytestmark = pytest.mark.docs
 CHAPTERS = 16
 
 
-WITH_EXAMPLES = [p.stem for p in sorted(DOCS.glob("_ext/*.py")) if ">>> " in p.read_text("utf-8")]
+WITH_EXAMPLES = [
+    ".".join(p.relative_to(DOCS / "_ext").with_suffix("").parts)
+    for p in sorted(DOCS.glob("_ext/vg/**/*.py"))
+    if ">>> " in p.read_text("utf-8")
+]
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
@@ -83,11 +83,11 @@ def absolute(path: str) -> list[tuple[str, list[float]]]:
 def test_a_shortened_path_is_the_same_path(strokes: list[tuple[str, tuple[tuple[float, float]]]]):
     strokes = [("M", ((1.0, 2.0),)), *strokes]
     path = " ".join(" ".join([c, *(f"{x:f} {y:f}" for x, y in points)]) for c, points in strokes)
-    read = absolute(vg_svg.shorten(path))
+    read = absolute(svg.shorten(path))
     assert [command for command, _ in read] == [command.upper() for command, _ in strokes]
     for (_, values), (_, points) in zip(read, strokes, strict=True):
         expected = [coordinate for point in points for coordinate in point]
-        assert values == pytest.approx(expected, abs=0.5 * 10**-vg_svg.PLACES + 1e-6)
+        assert values == pytest.approx(expected, abs=0.5 * 10**-svg.PLACES + 1e-6)
 
 
 def test_a_slim_figure_keeps_every_part_and_loses_a_third_of_its_weight(tmp_path: Path):
@@ -99,21 +99,21 @@ def test_a_slim_figure_keeps_every_part_and_loses_a_third_of_its_weight(tmp_path
     fig.savefig(tmp_path / "a.svg")
     plt.close(fig)
     before = (tmp_path / "a.svg").read_text(encoding="utf-8")
-    after = vg_svg.slim(before)
+    after = svg.slim(before)
     for tag in ("<path", "<use", "<g", "<clipPath", "</svg>"):
         assert after.count(tag) == before.count(tag)
     ids = set(re.findall(r' id="([^"]*)"', after))
     assert set(re.findall(r'href="#([^"]*)"', after)) <= ids
     assert len(gzip.compress(after.encode())) < 2 / 3 * len(gzip.compress(before.encode()))
-    assert vg_svg.slim(after) == after
+    assert svg.slim(after) == after
 
 
 # --- 使う字だけを残す ----------------------------------------------------------------------
 
 
 def test_each_letter_is_looked_for_in_the_font_that_sets_it():
-    page = vg_math.render(r"\mathbb{E} W^{\mathsf{T}} \mathbf{x} < \sum_i", {}, display=True)
-    found = vg_weight.letters([page])
+    page = typeset.render(r"\mathbb{E} W^{\mathsf{T}} \mathbf{x} < \sum_i", {}, display=True)
+    found = weight.letters([page])
     assert found["AMS-Regular"] == {"E"}
     assert found["SansSerif-Regular"] == {"T"}
     assert found["Main-Bold"] == {"x"}
@@ -149,11 +149,11 @@ def test_every_page_leads_to_the_report(pages: dict[str, str]):
 
 
 def test_the_report_is_drafted_with_the_page():
-    url = vg_reading.report_url("https://example.org/r/issues", "part1/x", "連鎖律 & 道")
+    url = reading.report_url("https://example.org/r/issues", "part1/x", "連鎖律 & 道")
     draft = parse_qs(urlsplit(str(url)).query)
     assert draft["title"] == ["誤り: 連鎖律 & 道"]
     assert "頁: 連鎖律 & 道 (part1/x)" in draft["body"][0]
-    assert vg_reading.report_url(None, "part1/x", "題") is None
+    assert reading.report_url(None, "part1/x", "題") is None
 
 
 def test_every_page_tells_its_last_change(root: Path, pages: dict[str, str]):
@@ -186,7 +186,7 @@ def test_cards_show_what_the_links_lead_to(book: Path, pages: dict[str, str]):
 
 def test_every_link_to_a_term_has_its_card(pages: dict[str, str]):
     for name, text in pages.items():
-        links = set(vg_cards.LINK.findall(text))
+        links = set(cards.LINK.findall(text))
         assert links == set(re.findall(r'data-card="([^"]+)"', text)), name
 
 
@@ -216,7 +216,7 @@ def weights(book: Path) -> dict[str, float]:
 
 def test_the_fonts_of_formulas_are_in_their_style_sheet(book: Path, pages: dict[str, str]):
     style = (book / "_static/vendor/katex/katex.min.css").read_text(encoding="utf-8")
-    used = vg_weight.letters(list(pages.values()))
+    used = weight.letters(list(pages.values()))
     assert {"Main-Regular", "Math-Italic", "AMS-Regular", "Size1-Regular"} <= used.keys()
     assert style.count("@font-face") == style.count("url(data:font/woff2;base64,") == len(used)
 

@@ -1,20 +1,18 @@
-"""検索の部品: 頁を文字にするところ (vg_search) と、文字の中を探すところ (search.js)。"""
+"""検索の部品: 頁を文字にするところ (vg.search.index) と、文字の中を探すところ (search.js)。"""
 
 import json
-import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import quickjs
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-DOCS = Path(__file__).parents[1] / "docs"
-sys.path.insert(0, str(DOCS / "_ext"))
+from vg.search import index
 
-quickjs = pytest.importorskip("quickjs")
-import vg_search  # noqa: E402
+DOCS = Path(__file__).parents[1] / "docs"
 
 pytestmark = pytest.mark.docs
 
@@ -38,7 +36,7 @@ def page(title: str, text: str, kind: str = "chapter", names: tuple[str, ...] = 
 
 def searcher(*pages: dict) -> Found:
     context = quickjs.Context()
-    context.eval((DOCS / "_static" / "search.js").read_text(encoding="utf-8"))
+    context.eval((DOCS / "_ext/vg/search/search.js").read_text(encoding="utf-8"))
     context.set("data", json.dumps(pages))
     context.eval("const pages = prepare(JSON.parse(data))")
     find = context.eval(
@@ -129,7 +127,7 @@ def test_any_piece_that_starts_with_a_word_is_found(find: Found, start: int, len
 
 
 def test_the_data_of_the_book_hold_what_readers_see(book: Path):
-    script = (book / vg_search.DATA).read_text(encoding="utf-8")
+    script = (book / index.DATA).read_text(encoding="utf-8")
     pages = json.loads(script.removeprefix("const SEARCH_PAGES = ").removesuffix(";\n"))
     by_url = {page["url"]: page for page in pages}
     he = by_url["part3/he.html"]

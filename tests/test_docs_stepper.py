@@ -3,7 +3,6 @@
 頁は file:// で開く。ファイルを渡されただけの人にも動くことを、合わせて確かめる。
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,9 @@ import vgbook as vg
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
+from vg.figures.stepper import problem
+
 DOCS = Path(__file__).parents[1] / "docs"
-sys.path.insert(0, str(DOCS / "_ext"))
-pytest.importorskip("sphinx")
-import vg_stepper  # noqa: E402
 
 pytestmark = pytest.mark.docs
 
@@ -33,7 +31,7 @@ pytestmark = pytest.mark.docs
     ],
 )
 def test_a_slip_in_a_graph_is_told(graph: list[dict[str, Any]], message: str):
-    assert message in str(vg_stepper.problem(graph))
+    assert message in str(problem(graph))
 
 
 # --- ブラウザーの中 -------------------------------------------------------------------------

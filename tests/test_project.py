@@ -222,8 +222,8 @@ def test_dependencies_point_one_way():
 
 
 def test_nothing_but_the_reader_depends_on_plots():
-    drawn = [m.__name__ for m in MODULES if "vgbook.plotting" in imported_modules(m)]
-    assert drawn == ["vgbook.interactive"]  # 動かせる図は、同じ色と印で描く
+    drawn = [m.__name__ for m in MODULES if "vgbook.book.plotting" in imported_modules(m)]
+    assert drawn == ["vgbook.book.interactive"]  # 動かせる図は、同じ色と印で描く
 
 
 def public(module: ModuleType) -> list[tuple[str, object]]:

@@ -4,12 +4,10 @@ r"""勾配消失問題を、導いて、動かして、確かめるための Num
 2 つ目のループが残す δ の列が勾配消失です。
 このパッケージのほかの部分は、その列を作り、眺め、説明し、治すためにあります。
 
-モジュールは次の順に読めます。後ろのものだけが前のものを使います。
+部屋は次の順に読めます。後ろのものだけが前のものを使います。
 
-activations, initializers, layers, normalization, residual, recurrent, losses, network,
-optimizers, training, gradcheck, quadrature, moments, meanfield, lsuv, datasets, ensemble,
-flow, experiments, diagnosis, pytorch, plotting, numerals,
-interactive, explore, phase
+activations, initializers, layers, network, signals, training, theory, ensemble, experiments,
+clinic, book
 
 記号と形の対応は次のとおりです。``...`` はネットワークの集団 (アンサンブル) の軸で、
 1 つのネットワークなら空です。N はバッチの大きさ、n はユニットの数です。
@@ -33,6 +31,7 @@ from vgbook.activations import (
     Activation,
     elu,
     gelu,
+    gelu_tanh,
     identity,
     leaky_relu,
     mish,
@@ -44,12 +43,28 @@ from vgbook.activations import (
     step,
     tanh,
 )
-from vgbook.datasets import Dataset, digits, gaussian, mnist
-from vgbook.diagnosis import Diagnosis, diagnose
+from vgbook.clinic import (
+    Check,
+    Diagnosis,
+    check_gradients,
+    diagnose,
+    from_state_dict,
+    lsuv,
+    numerical_gradient,
+)
 from vgbook.ensemble import over_members, over_seeds
-from vgbook.experiments import batch_norm_grid, compare_initializers, learning_speed
-from vgbook.flow import Flow, activation_distribution, gradient_flow
-from vgbook.gradcheck import Check, check_gradients, numerical_gradient
+from vgbook.experiments import (
+    Dataset,
+    Flow,
+    activation_distribution,
+    batch_norm_grid,
+    compare_initializers,
+    digits,
+    gaussian,
+    gradient_flow,
+    learning_speed,
+    mnist,
+)
 from vgbook.initializers import (
     Initializer,
     constant,
@@ -62,16 +77,34 @@ from vgbook.initializers import (
     stack,
     xavier,
 )
-from vgbook.layers import Activate, Affine, Layer
-from vgbook.losses import mean_squared_error, softmax_cross_entropy
-from vgbook.lsuv import lsuv
-from vgbook.network import Network, Signals, mlp, signals, trace
-from vgbook.normalization import BatchNorm, LayerNorm
-from vgbook.optimizers import SGD, AdaGrad, Adam, Clip, Momentum, RMSProp
-from vgbook.pytorch import from_state_dict
-from vgbook.recurrent import Recurrent
-from vgbook.residual import Residual
-from vgbook.training import History, accuracy, fit
+from vgbook.layers import (
+    Activate,
+    Affine,
+    BatchNorm,
+    LastStep,
+    Layer,
+    LayerNorm,
+    Recurrent,
+    Residual,
+)
+from vgbook.network import Network, mlp
+from vgbook.signals import Signals, signals, trace
+from vgbook.training import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Clip,
+    History,
+    Momentum,
+    Nesterov,
+    RMSProp,
+    accuracy,
+    fit,
+    mean_squared_error,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
 
 __all__ = [
     "SGD",
@@ -79,6 +112,7 @@ __all__ = [
     "Activation",
     "AdaGrad",
     "Adam",
+    "AdamW",
     "Affine",
     "BatchNorm",
     "Check",
@@ -88,9 +122,11 @@ __all__ = [
     "Flow",
     "History",
     "Initializer",
+    "LastStep",
     "Layer",
     "LayerNorm",
     "Momentum",
+    "Nesterov",
     "Network",
     "RMSProp",
     "Recurrent",
@@ -109,6 +145,7 @@ __all__ = [
     "from_state_dict",
     "gaussian",
     "gelu",
+    "gelu_tanh",
     "glorot",
     "glorot_uniform",
     "gradient_flow",
@@ -130,6 +167,7 @@ __all__ = [
     "relu",
     "selu",
     "sigmoid",
+    "sigmoid_cross_entropy",
     "signals",
     "silu",
     "softmax_cross_entropy",

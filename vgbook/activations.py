@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._checks import as_array, as_real, check_callable
+from vgbook._edge import as_array, as_real, check_callable
 
 Array: TypeAlias = NDArray[np.floating[Any]]
 

@@ -15,10 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._checks import as_real, check_count, check_numbers, check_rng, check_shape
-
-Array = np.ndarray[Any, Any]
-Shape = tuple[int, ...]
+from vgbook._edge import (
+    Array,
+    Shape,
+    as_real,
+    check_callable,
+    check_count,
+    check_numbers,
+    check_rng,
+    check_shape,
+    check_slice,
+)
 
 
 # 標準偏差の式: どの式も (n_in, n_out) → 標準偏差
@@ -57,7 +64,7 @@ def _haar(rng: np.random.Generator, shape: Shape) -> Array:
     return haar
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Initializer:
     """重みの初期値の決め方を表す値。
 
@@ -95,8 +102,16 @@ class Initializer:
     copies: Shape = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
+        check_callable("draw", self.draw)
+        check_callable("std", self.std)
         check_numbers("gain", self.gain)
         check_shape("copies", self.copies)
+
+    def __repr__(self) -> str:
+        copies = f", copies={self.copies}" if self.copies else ""
+        return f"Initializer({self.name!r}, gain={self.gain!r}{copies})"
 
     def __call__(self, n_in: int, n_out: int, *, rng: np.random.Generator) -> Array:
         """重み W を引く。
@@ -115,7 +130,9 @@ class Initializer:
         Raises
         ------
         ValueError
-            ``n_in`` か ``n_out`` が正の整数でないとき、``rng`` が Generator でないとき。
+            ``n_in`` か ``n_out`` が正の整数でないとき。
+        TypeError
+            ``rng`` が Generator でないとき。
 
         Examples
         --------
@@ -149,6 +166,11 @@ class Initializer:
         -------
         Initializer
 
+        Raises
+        ------
+        TypeError
+            ``part`` が slice でないとき。
+
         Examples
         --------
         >>> init = normal([1.0, 0.1, 0.01])
@@ -159,6 +181,7 @@ class Initializer:
         >>> bool(np.all(W[1:] == W_rest))
         True
         """
+        check_slice("part", part)
         if self._scale(1, 1).ndim == 0:
             return self
         return replace(self, std=partial(_std_of_part, self, part), gain=1.0)
@@ -166,6 +189,16 @@ class Initializer:
 
 def _std_of_part(init: Initializer, part: slice, n_in: int, n_out: int) -> Array:
     return init._scale(n_in, n_out)[part]
+
+
+def check_init(name: str, value: object) -> None:
+    """``value`` が Initializer か、層ごとに使い分ける Initializer の列であることを確かめる。"""
+    inits = value if isinstance(value, list | tuple) else [value]
+    if not inits or not all(isinstance(init, Initializer) for init in inits):
+        raise TypeError(
+            f"{name} には Initializer (he() など) か、その列を渡してください。"
+            f"受け取った値: {value!r}"
+        )
 
 
 def _spread(name: str, value: ArrayLike) -> Array | float:
@@ -176,7 +209,7 @@ def _spread(name: str, value: ArrayLike) -> Array | float:
 def constant(value: ArrayLike, copies: Shape = ()) -> Initializer:
     """すべての重みを同じ値にする。
 
-    ``value=0`` が「零初期化」です。対称性が破れないことを見るために使います。
+    ``value=0`` が「ゼロ初期化」です。対称性が破れないことを見るために使います。
 
     Parameters
     ----------
@@ -333,14 +366,15 @@ def glorot_uniform(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     return Initializer("glorot_uniform", _uniform, _fan_average, _spread("gain", gain), copies)
 
 
-def he(slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
+def he(*, slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     r"""He の初期値。
 
     .. math:: W_{ij} \sim \mathcal N\!\left(0,\
               \frac{2\,\mathrm{gain}^2}{(1+\mathrm{slope}^2)\,n_\mathrm{in}}\right)
 
     ReLU は対称な入力の二乗平均を半分にするので、2 倍して補います。``slope`` は
-    Leaky ReLU の負側の傾きです。出典: He et al. (2015), 式 10 と式 15。
+    Leaky ReLU の負側の傾きです。``xavier(2.0)`` の 2 は ``gain`` なので、取り違えないように、引数は
+    どれも名前を付けて渡します。出典: He et al. (2015), 式 10 と式 15。
 
     Parameters
     ----------

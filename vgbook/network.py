@@ -7,18 +7,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._checks import check_count, check_data, check_dtype, check_rng, signal
+from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers import Activate, Affine, Layer, check_layers, leaves
-
-Array = np.ndarray[Any, Any]
-Shape = tuple[int, ...]
+from vgbook.layers.affine import Activate, Affine, Layer, check_layers, leaves
 
 
 class Network:
@@ -145,13 +142,22 @@ class Network:
         return tuple(self.affines[0].params["W"].shape[:-2])
 
 
+def check_layered(network: object) -> None:
+    """``network`` が層を正しく並べた `Network` であることを確かめる。"""
+    if not isinstance(network, Network) or not network.layers:
+        raise TypeError(
+            f"network には 1 つ以上の層をもつ Network を渡してください。受け取った値: {network!r}"
+        )
+    check_layers("network", network.layers)  # 作った後に足された層も調べる
+
+
 def check_network(network: object) -> None:
-    """``network`` がアフィン変換の層を含む、正しく並んだ `Network` であることを確かめる。"""
+    """`check_layered` に加えて、アフィン変換の層を含むことを確かめる。"""
     if not isinstance(network, Network) or not network.affines:
         raise TypeError(
             f"network には Affine を含む Network を渡してください。受け取った値: {network!r}"
         )
-    check_layers("network", network.layers)  # 作った後に足された層も調べる
+    check_layered(network)
 
 
 class Normalization(Protocol):
@@ -288,131 +294,3 @@ def _check_parts(
             "norm には BatchNorm、LayerNorm、その functools.partial か None を渡してください。"
             f"受け取った値: {norm!r}"
         )
-
-
-class Signals(NamedTuple):
-    """順伝播と逆伝播がアフィン変換の層 l = 1, …, L に残した信号。
-
-    どのリストも長さ L で、``[0]`` が入力に最も近い層です。
-    """
-
-    h: list[Array]
-    """層の出力 (..., N, n_l)。正規化や活性化関数を通った後の値。"""
-    z: list[Array]
-    """プレ活性 (..., N, n_l)。活性化関数に入る直前の値。"""
-    delta: list[Array]
-    """δ = ∂L/∂(アフィン変換の出力) (..., N, n_l)。"""
-    dW: list[Array]
-    """重みの勾配 ∂L/∂W (..., n_{l-1}, n_l)。"""
-
-
-def signals(network: Network, x: Array, d_output: Array) -> Signals:
-    """順伝播と逆伝播を 1 回ずつ行い、途中の信号をすべて返す。
-
-    バッチ正規化は学習時の統計で動き、その移動平均も 1 回ぶん進みます。
-
-    Parameters
-    ----------
-    network : Network
-        調べるネットワーク。
-    x : ndarray, shape (N, n_in) or (..., N, n_in)
-        入力。
-    d_output : ndarray, shape (N, n_out) or (..., N, n_out)
-        出力での勾配 ∂L/∂y。損失から作っても、乱数でもかまいません。
-
-    Returns
-    -------
-    Signals
-
-    Raises
-    ------
-    ValueError
-        ``x`` や ``d_output`` の形がネットワークと合わないとき、有限でない値を含むとき。
-
-    Examples
-    --------
-    >>> from vgbook.activations import sigmoid
-    >>> from vgbook.initializers import xavier
-    >>> rng = np.random.default_rng(0)
-    >>> network = mlp([100] * 6, sigmoid, xavier(), rng=rng)
-    >>> x, d_output = rng.standard_normal((2, 50, 100))
-    >>> [float(delta.std().round(4)) for delta in signals(network, x, d_output).delta]
-    [0.0026, 0.0124, 0.0547, 0.229, 0.9944]
-    """
-    check_network(network)
-    W_first, W_last = (network.affines[i].params["W"] for i in (0, -1))
-    x = check_data("x", x, width=W_first.shape[-2])
-    d_output = check_data("d_output", d_output, width=W_last.shape[-1])
-    if x.shape[-2] != d_output.shape[-2]:
-        raise ValueError(
-            f"x と d_output の標本数は同じにしてください。受け取った形: {x.shape} と "
-            f"{d_output.shape}"
-        )
-    _check_members(network, x, d_output)
-    outputs, gradients = trace(network, x, d_output)
-    starts = [i for i, layer in enumerate(network) if isinstance(layer, Affine)]
-    ends = [*(i - 1 for i in starts[1:]), len(network) - 1]
-    spans = list(zip(starts, ends, strict=True))
-    return Signals(
-        h=[outputs[end] for end in ends],
-        z=[_preactivation(network, outputs, start, end) for start, end in spans],
-        delta=[gradients[start] for start in starts],
-        dW=[network[start].grads["W"] for start in starts],
-    )
-
-
-def _check_members(network: Network, x: Array, d_output: Array) -> None:
-    """x は集団の軸にそろい、d_output は出力の形を広げないこと。"""
-    try:
-        members = np.broadcast_shapes(network.ensemble, x.shape[:-2])
-        fits = np.broadcast_shapes(members, d_output.shape[:-2]) == members
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"x と d_output の先頭の軸は、ネットワークの集団の軸 {network.ensemble} にそろえて"
-            f"ください。受け取った形: {x.shape} と {d_output.shape}"
-        )
-
-
-def trace(network: Network, x: Array, d_output: Array) -> tuple[list[Array], list[Array]]:
-    """順伝播と逆伝播を 1 回ずつ行い、層ごとの出力と、その出力での勾配を返す。
-
-    2 つ目のループが、この本の主役です。
-
-    Parameters
-    ----------
-    network : Network
-        調べるネットワーク。
-    x : ndarray, shape (..., N, n_in)
-        入力。
-    d_output : ndarray, shape (..., N, n_out)
-        出力での勾配 ∂L/∂y。
-
-    Returns
-    -------
-    outputs, gradients : list of ndarray
-        長さは層の数。``gradients[i]`` は ∂L/∂(``outputs[i]``)。
-
-    Examples
-    --------
-    >>> network = Network([Affine(np.eye(2)), Affine(2 * np.eye(2))])
-    >>> outputs, gradients = trace(network, np.ones((1, 2)), np.ones((1, 2)))
-    >>> [float(y[0, 0]) for y in outputs], [float(d[0, 0]) for d in gradients]
-    ([1.0, 2.0], [2.0, 1.0])
-    """
-    outputs, gradients = [], []
-    for layer in network:
-        outputs.append(x := layer.forward(x))
-    d = np.broadcast_to(d_output, x.shape)
-    for layer in reversed(network):
-        gradients.append(d)
-        d = layer.backward(d)
-    return outputs, gradients[::-1]
-
-
-def _preactivation(network: Network, outputs: list[Array], start: int, end: int) -> Array:
-    for layer in network.layers[start : end + 1]:
-        if isinstance(layer, Activate):
-            return layer.z
-    return outputs[end]

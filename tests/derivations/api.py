@@ -8,17 +8,19 @@ from checking.gauss import grid
 from checking.numbers import near
 
 import vgbook as vg
-from vgbook import layers, losses, meanfield, optimizers
-from vgbook.normalization import BatchNorm, LayerNorm
-from vgbook.recurrent import Recurrent
-from vgbook.residual import Residual
+from vgbook.layers import affine as layers
+from vgbook.layers.normalization import BatchNorm, LayerNorm
+from vgbook.layers.recurrent import Recurrent
+from vgbook.layers.residual import Residual
+from vgbook.theory import meanfield
+from vgbook.training import losses, optimizers
 
 
 def close(a, b):
     return near(a, b, 1e-10)
 
 
-@check("vgbook.layers.Affine", "数値", points=3, within=1e-12)
+@check("vgbook.layers.affine.Affine", "数値", points=3, within=1e-12)
 def affine(rng):
     """3 標本、2 入力、4 出力。"""
     layer = layers.Affine(rng.standard_normal((2, 4)), rng.standard_normal((1, 4)))
@@ -36,7 +38,7 @@ def affine(rng):
     }
 
 
-@check("vgbook.layers.Activate", "数値", points=3, within=1e-12)
+@check("vgbook.layers.affine.Activate", "数値", points=3, within=1e-12)
 def activate(rng):
     """φ は tanh。φ′ は 1/cosh²。"""
     layer = layers.Activate(vg.tanh)
@@ -52,7 +54,7 @@ def activate(rng):
 
 
 @check(
-    "vgbook.losses.softmax_cross_entropy", "数値", points=3, within=1e-12,
+    "vgbook.training.losses.softmax_cross_entropy", "数値", points=3, within=1e-12,
     over={"n": range(3), "k": range(4)}, free="n k",
 )  # fmt: skip
 def cross_entropy(rng):
@@ -71,7 +73,13 @@ def cross_entropy(rng):
     }
 
 
-@check("vgbook.losses.mean_squared_error", "数値", points=3, within=1e-12, over={"n": range(3)})
+@check(
+    "vgbook.training.losses.mean_squared_error",
+    "数値",
+    points=3,
+    within=1e-12,
+    over={"n": range(3)},
+)
 def squared_error(rng):
     """3 標本、2 次元。"""
     y, t = rng.standard_normal((2, 3, 2))
@@ -103,14 +111,14 @@ def normalized(layer, rng):
     }
 
 
-@check("vgbook.normalization.BatchNorm", "数値", points=3, within=1e-10)
-@check("vgbook.normalization.BatchNorm-2", "数値", points=3, within=1e-10)
+@check("vgbook.layers.normalization.BatchNorm", "数値", points=3, within=1e-10)
+@check("vgbook.layers.normalization.BatchNorm-2", "数値", points=3, within=1e-10)
 def batch_norm(rng):
     """5 標本、1 ユニット、ε は 0.1。"""
     return normalized(BatchNorm(1, eps=0.1), rng)
 
 
-@check("vgbook.normalization.LayerNorm", "数値", points=3, within=1e-10)
+@check("vgbook.layers.normalization.LayerNorm", "数値", points=3, within=1e-10)
 def layer_norm(rng):
     """1 標本、5 ユニット、ε は 0.1。"""
     return normalized(LayerNorm(5, eps=0.1), rng)
@@ -124,7 +132,8 @@ def updates(optimizer, rng, **states):
     def values():
         found = {"W": network[0].params["W"].copy()}
         return found | {
-            name: attrgetter(state)(optimizer).of(network)[0].copy() for name, state in states.items()
+            name: attrgetter(state)(optimizer).of(network)[0].copy()
+            for name, state in states.items()
         }
 
     for _ in range(2):
@@ -135,45 +144,45 @@ def updates(optimizer, rng, **states):
     return {**before, "g": gradient, r"\eta": optimizer.lr, "after": values()}
 
 
-@check("vgbook.optimizers.SGD", "数値", points=3, within=1e-12)
+@check("vgbook.training.optimizers.SGD", "数値", points=3, within=1e-12)
 def sgd(rng):
     """「←」の左は更新の前、右は後の値。"""
     return updates(optimizers.SGD(0.3), rng)
 
 
-@check("vgbook.optimizers.Momentum", "数値", points=3, within=1e-12)
+@check("vgbook.training.optimizers.Momentum", "数値", points=3, within=1e-12)
 def momentum(rng):
     """2 回目の更新。"""
     return {**updates(optimizers.Momentum(0.3, momentum=0.7), rng, v="v"), r"\mu": 0.7}
 
 
-@check("vgbook.optimizers.Nesterov", "数値", points=3, within=1e-12)
+@check("vgbook.training.optimizers.Nesterov", "数値", points=3, within=1e-12)
 def nesterov(rng):
     """2 回目の更新。"""
     return {**updates(optimizers.Nesterov(0.3, momentum=0.7), rng, v="v"), r"\mu": 0.7}
 
 
-@check("vgbook.optimizers.AdaGrad", "数値", points=3, within=1e-12)
+@check("vgbook.training.optimizers.AdaGrad", "数値", points=3, within=1e-12)
 def adagrad(rng):
     """2 回目の更新。ε は 0.1。"""
     return {**updates(optimizers.AdaGrad(0.3, eps=0.1), rng, s="s"), r"\varepsilon": 0.1}
 
 
-@check("vgbook.optimizers.RMSProp", "数値", points=3, within=1e-12)
+@check("vgbook.training.optimizers.RMSProp", "数値", points=3, within=1e-12)
 def rmsprop(rng):
     """2 回目の更新。ε は 0.1。"""
     names = updates(optimizers.RMSProp(0.3, alpha=0.6, eps=0.1), rng, s="s")
     return {**names, r"\alpha": 0.6, r"\varepsilon": 0.1}
 
 
-@check("vgbook.optimizers.Adam", "数値", points=3, within=1e-12)
+@check("vgbook.training.optimizers.Adam", "数値", points=3, within=1e-12)
 def adam(rng):
     """2 回目の更新 (t = 2)。ε は 0.1。"""
     names = updates(optimizers.Adam(0.3, betas=(0.6, 0.8), eps=0.1), rng, m="m", s="s")
     return {**names, r"\beta_1": 0.6, r"\beta_2": 0.8, "t": 2, r"\varepsilon": 0.1}
 
 
-@check("vgbook.optimizers.AdamW", "数値", points=3, within=1e-12)
+@check("vgbook.training.optimizers.AdamW", "数値", points=3, within=1e-12)
 def adamw(rng):
     """2 回目の更新 (t = 2)。ε は 0.1。"""
     optimizer = optimizers.AdamW(0.3, betas=(0.6, 0.8), eps=0.1, weight_decay=0.7)
@@ -181,7 +190,7 @@ def adamw(rng):
     return {**names, r"\beta_1": 0.6, r"\beta_2": 0.8, r"\varepsilon": 0.1}
 
 
-@check("vgbook.optimizers.Clip", "数値", points=6, within=1e-12)
+@check("vgbook.training.optimizers.Clip", "数値", points=6, within=1e-12)
 def clip(rng):
     """「←」の右は、学習率 1 の SGD が動かした量。"""
     g = rng.standard_normal((2, 3))
@@ -198,7 +207,7 @@ def clip(rng):
     }
 
 
-@check("vgbook.gradcheck.numerical_gradient", "数値", points=3, over={"i": range(3)}, free="i",
+@check("vgbook.clinic.gradcheck.numerical_gradient", "数値", points=3, over={"i": range(3)}, free="i",
        within=1e-6)  # fmt: skip
 def central_difference(rng):
     """左辺は `vg.numerical_gradient` の値。h は 10⁻⁵。「≈」は相対誤差 10⁻⁶ 以内。"""
@@ -257,7 +266,7 @@ def he(rng):
     return gaussian(vg.he(slope=0.2, gain=1.5), **{r"\mathrm{gain}": 1.5, r"\mathrm{slope}": 0.2})
 
 
-@check("vgbook.meanfield", "数値", points=2, within=1e-8)
+@check("vgbook.theory.meanfield", "数値", points=2, within=1e-8)
 def maps(rng):
     """φ は tanh。「↦」の右が、パッケージの `length_map` と `correlation_map` の値と等しい。"""
     sigma_w, sigma_b = float(rng.uniform(1, 2)), float(rng.uniform(0.1, 0.5))
@@ -283,8 +292,22 @@ def maps(rng):
     }
 
 
-@check("vgbook.recurrent.Recurrent", "数値", points=2, within=1e-12, over={"t": (1, 2)}, free="t")
-@check("vgbook.recurrent.Recurrent-2", "数値", points=2, within=1e-12, over={"t": (1, 2)}, free="t")
+@check(
+    "vgbook.layers.recurrent.Recurrent",
+    "数値",
+    points=2,
+    within=1e-12,
+    over={"t": (1, 2)},
+    free="t",
+)
+@check(
+    "vgbook.layers.recurrent.Recurrent-2",
+    "数値",
+    points=2,
+    within=1e-12,
+    over={"t": (1, 2)},
+    free="t",
+)
 def recurrent(rng):
     """tanh の 3 時刻、2 標本、幅 3。"""
     Wx, Wh, b = (rng.standard_normal(shape) for shape in ((2, 3), (3, 3), (1, 3)))
@@ -306,7 +329,7 @@ def recurrent(rng):
     }
 
 
-@check("vgbook.residual.Residual", "数値", points=3, within=1e-9)
+@check("vgbook.layers.residual.Residual", "数値", points=3, within=1e-9)
 def residual(rng):
     """枝はアフィン変換と tanh、幅 3、標本 1 つ。∂F/∂x は [出力, 入力] の並び、δ は列ベクトル。"""
     W, x, delta = rng.standard_normal((3, 3)), rng.standard_normal(3), rng.standard_normal(3)

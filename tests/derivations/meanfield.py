@@ -7,7 +7,7 @@ from checking.draws import chances
 from checking.gauss import grid
 
 import vgbook as vg
-from vgbook import meanfield
+from vgbook.theory import meanfield
 
 
 def tanh_slope(z):

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 import vgbook as vg
-from vgbook import meanfield
+from vgbook.theory import meanfield
 
 OVER = {"i": range(3), "k": range(3), "j": range(2)}
 N_IN, N_OUT, V = sympy.symbols("n_in n_out V", positive=True)

@@ -1,4 +1,4 @@
-"""零初期化と対称性の章の検算。"""
+"""ゼロ初期化と対称性の章の検算。"""
 
 import mpmath
 import numpy as np

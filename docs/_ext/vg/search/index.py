@@ -1,0 +1,162 @@
+"""本の検索。組むときに頁を節ごとの文字にしておき、ブラウザーの中で探す (``search.js``)。
+
+Sphinx の検索は、本文を単語に切った索引を引く。日本語では、切れ目が問いと食い違うと見つからず、
+抜き書きを見せるために、当たった頁を 1 つずつ取りに行く。この本は文字のまま送っても小さいので、
+切らずに、そのまま探す。語の途中まででも、記号でも、手元のファイルを開いただけでも見つかる。
+用語集の読みと英語は、その用語から「→」で結んだ章の別名になる。ほかの別名は、原稿の頭の
+``keywords`` に「、」で区切って書く。
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+from vg.math.tex import plain
+
+DATA = "searchdata.js"
+UNREAD = (nodes.literal_block, nodes.comment, nodes.raw, nodes.title, addnodes.toctree)
+UNREAD += (addnodes.desc_signature, nodes.term, nodes.system_message)
+
+
+def read(node: nodes.Node) -> str:
+    """節の中の文字。中の節、コード、出力は含まない。"""
+    if isinstance(node, nodes.Text):
+        return str(node)
+    if isinstance(node, nodes.math | nodes.math_block):
+        return f" {plain(node.astext())} "
+    if isinstance(node, (*UNREAD, nodes.section, addnodes.desc)) or is_entry(node):
+        return ""
+    text = "".join(map(read, node.children))
+    return text if isinstance(node, nodes.Inline) else f"{text} "
+
+
+def is_entry(node: nodes.Node) -> bool:
+    """用語集の 1 項目か。"""
+    item = isinstance(node, nodes.definition_list_item)
+    return item and isinstance(node.parent.parent, addnodes.glossary)
+
+
+def squeeze(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def names(definition: str) -> list[str]:
+    """用語の説明の頭にある、読みと英語。
+
+    >>> names("ひーのしょきち / He (Kaiming) initialization。ReLU のための初期値。")
+    ['ひーのしょきち', 'He (Kaiming) initialization']
+    """
+    head, stop, _ = definition.partition("。")
+    return [squeeze(name) for name in re.split(r" / |、|, ", head)] if stop else []
+
+
+def sections(tree: nodes.document) -> Iterator[dict[str, Any]]:
+    """頁を、見出し・関数・用語ごとに分ける。"""
+    for node in tree.findall(nodes.Element):
+        if isinstance(node, nodes.section):
+            head, name = node, node.next_node(nodes.title).astext()
+        elif isinstance(node, addnodes.desc) and node[0].get("ids"):
+            head, name = node[0], node[0]["fullname"]
+        elif is_entry(node):
+            head, name = node[0], node[0].astext()
+        else:
+            continue
+        text = squeeze("".join(map(read, node.children)))
+        if is_entry(node):
+            known_as = names(text)
+        else:  # from vgbook import he と書く人のために
+            known_as = [f"vgbook.{name}"] if isinstance(node, addnodes.desc) else []
+        yield {"id": head["ids"][0], "name": squeeze(name), "names": known_as, "text": text}
+
+
+def linked(tree: nodes.document, docname: str) -> dict[str, list[str]]:
+    """頁 → 別名。用語の説明が「→」で結んだ頁は、その用語の読みと英語でも呼ばれる。"""
+    known_as: dict[str, list[str]] = {}
+    for entry in tree.findall(is_entry):
+        text = entry[-1].astext()
+        for link in entry.findall(nodes.reference):
+            arrow = text.partition("→")[2]
+            target = posixpath.join(posixpath.dirname(docname), link.get("refuri", ""))
+            if link.astext() in arrow:
+                page = posixpath.splitext(target.partition("#")[0])[0]
+                known_as.setdefault(page, []).extend([entry[0].astext(), *names(text)])
+    return known_as
+
+
+def folder(app: Sphinx) -> Path:
+    return Path(app.doctreedir) / "search"
+
+
+def is_book(app: Sphinx) -> bool:
+    return app.builder.name == "html"
+
+
+def replace_builtin(app: Sphinx) -> None:
+    """Sphinx の索引は作らない。"""
+    if is_book(app):
+        app.builder.search = False  # type: ignore[attr-defined]
+
+
+def remember(app: Sphinx, tree: nodes.document, docname: str) -> None:
+    """頁を書くたびに、その頁の文字だけを書き直す。"""
+    if is_book(app):
+        page = {"sections": list(sections(tree)), "linked": linked(tree, docname)}
+        path = folder(app) / f"{docname}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
+
+
+def kind(name: str, *, chapter: bool) -> str:
+    """頁の種類。説明する頁を、問題や検算の頁より先に見せるために使う。"""
+    place = name.partition("/")[0]
+    return place if place in ("api", "quiz", "checks") else "chapter" if chapter else "other"
+
+
+def data(app: Sphinx) -> list[dict[str, Any]]:
+    env = app.env
+    read_in = {
+        name: json.loads((folder(app) / f"{name}.json").read_text(encoding="utf-8"))
+        for name in sorted(env.found_docs)
+    }
+    pages = []
+    for name, page in read_in.items():
+        known_as = [n for other in read_in.values() for n in other["linked"].get(name, [])]
+        known_as += filter(None, env.metadata[name].get("keywords", "").split("、"))
+        number = env.toc_secnumbers.get(name, {}).get("")
+        pages.append(
+            {
+                "url": app.builder.get_target_uri(name),
+                "title": squeeze(env.titles[name].astext()),
+                "number": number[0] if number else 0,
+                "kind": kind(name, chapter=bool(number)),
+                "names": list(dict.fromkeys(known_as)),
+                "sections": page["sections"],
+            }
+        )
+    return pages
+
+
+def write(app: Sphinx, error: Exception | None) -> None:
+    if is_book(app) and error is None:
+        text = json.dumps(data(app), ensure_ascii=False, separators=(",", ":"))
+        Path(app.outdir, DATA).write_text(f"const SEARCH_PAGES = {text};\n", encoding="utf-8")
+
+
+def search_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    yield "search", {}, "search.html"
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", replace_builtin)
+    app.connect("doctree-resolved", remember, priority=900)
+    app.connect("html-collect-pages", search_page)
+    app.connect("build-finished", write)

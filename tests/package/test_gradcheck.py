@@ -1,0 +1,192 @@
+"""勾配の検算: 正しい逆伝播に合格し、壊した逆伝播に必ず落ちる。"""
+
+import numpy as np
+import pytest
+
+from vgbook.activations import Activation, relu, sigmoid, tanh
+from vgbook.clinic.gradcheck import Check, check_gradients, numerical_gradient
+from vgbook.initializers import he, xavier
+from vgbook.layers.affine import Activate, Affine
+from vgbook.layers.normalization import BatchNorm, LayerNorm
+from vgbook.network import Network, mlp
+from vgbook.training.losses import mean_squared_error
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+X, LABELS = rng(1).standard_normal((6, 4)), np.array([0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize("norm", [None, BatchNorm, LayerNorm])
+@pytest.mark.parametrize("activation", [tanh, sigmoid, relu], ids=repr)
+def test_the_package_passes(norm, activation):
+    network = mlp([4, 5, 5, 3], activation, xavier(), rng=rng(), norm=norm)
+    checks = check_gradients(network, X, LABELS)
+    assert len(checks) == sum(len(layer.params) for layer in network) + 1
+    assert all(check.ok() for check in checks)
+    assert sum(check.checked for check in checks) > 60
+
+
+def test_batch_norm_passes_in_inference_mode_too():
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), norm=BatchNorm)
+    network.forward(X)
+    with network.inference():
+        assert all(check.ok() for check in check_gradients(network, X[:1], LABELS[:1]))
+
+
+def test_an_ensemble_is_checked_member_by_member():
+    network = mlp([4, 5, 3], tanh, xavier(gain=[0.5, 2.0]), rng=rng())
+    checks = check_gradients(network, X, LABELS)
+    assert checks[0].checked == 2 * 4 * 5
+    assert all(check.ok() for check in checks)
+    network[0].backward = lambda dy: dy @ network[0].params["W"].mT  # dW を残さない壊れた層
+    with pytest.raises(KeyError):
+        check_gradients(network, X, LABELS)
+
+
+class ForgetfulBatchNorm(BatchNorm):
+    """平均の経路を忘れた逆伝播。"""
+
+    def backward(self, dy):
+        right = super().backward(dy)
+        return right + self.params["gamma"] * self.inv_std * dy.mean(axis=-2, keepdims=True)
+
+
+class DetachedVariance(BatchNorm):
+    """分散を定数とみなした逆伝播。"""
+
+    def backward(self, dy):
+        super().backward(dy)
+        return self.params["gamma"] * self.inv_std * (dy - dy.mean(axis=-2, keepdims=True))
+
+
+class UnsummedBias(Affine):
+    """バイアスの勾配を平均にしてしまった逆伝播。"""
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.grads["b"] = dy.mean(axis=-2, keepdims=True)
+        return dx
+
+
+@pytest.mark.parametrize("broken", [ForgetfulBatchNorm, DetachedVariance])
+def test_a_broken_batch_norm_fails(broken):
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), norm=broken)
+    verdicts = {check.name: check.ok() for check in check_gradients(network, X, LABELS)}
+    assert not verdicts["0 Affine.W"]
+    assert not verdicts["x"]
+    assert verdicts["3 Affine.W"]  # 壊れた層より出力側は正しい
+
+
+def test_a_broken_bias_and_a_broken_derivative_fail():
+    network = Network([UnsummedBias(he()(4, 3, rng=rng()))])
+    verdicts = {check.name: check.ok() for check in check_gradients(network, X, LABELS)}
+    assert verdicts == {"0 UnsummedBias.W": True, "0 UnsummedBias.b": False, "x": True}
+    wrong = Activation("wrong", np.tanh, lambda z: 1 - np.tanh(z))
+    network = mlp([4, 5, 3], wrong, xavier(), rng=rng())
+    assert not all(check.ok() for check in check_gradients(network, X, LABELS))
+
+
+def test_a_batch_of_one_is_refused_because_it_would_pass_anything():
+    broken = mlp([4, 5, 3], tanh, xavier(), rng=rng(), norm=ForgetfulBatchNorm)
+    with pytest.raises(ValueError, match="大きさ 1 のバッチでは検算できません"):
+        check_gradients(broken, X[:1], LABELS[:1])
+
+
+def test_kinks_are_named_and_not_compared():
+    W = np.eye(2)
+    network = Network([Affine(W), Activate(relu), Affine(np.ones((2, 2)))])
+    x = np.array([[0.0, 1.0], [1.0, 2.0]])  # 1 つのプレ活性がちょうど折れ目にある
+    checks = {check.name: check for check in check_gradients(network, x, np.array([0, 1]))}
+    assert checks["x"].kinks == 1
+    assert checks["x"].checked == 3
+    assert checks["0 Affine.b"].kinks == 1
+    assert checks["0 Affine.W"].kinks == 1
+    assert all(check.ok() for check in checks.values())
+
+
+def test_gradients_below_the_rounding_noise_are_called_blind():
+    deep = mlp([4, *[5] * 12, 3], sigmoid, xavier(gain=0.1), rng=rng())
+    first, *_, last = check_gradients(deep, X, LABELS)[:-1]
+    assert first.blind
+    assert not last.blind
+
+
+@pytest.mark.parametrize(("checked", "blind"), [(0, True), (1, False), (2, False)])
+def test_a_check_of_nothing_is_blind_and_a_check_of_one_is_not(checked, blind):
+    assert Check("W", error=0.0, scale=1.0, noise=0.1, checked=checked, kinks=0).blind is blind
+
+
+def test_a_gradient_as_small_as_the_noise_is_blind():
+    assert Check("W", error=0.0, scale=0.1, noise=0.1, checked=1, kinks=0).blind
+
+
+def test_float32_needs_a_larger_step():
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), dtype=np.float32)
+    x = X.astype(np.float32)
+    fine, coarse = (check_gradients(network, x, LABELS, h=h)[0] for h in (1e-5, 1e-2))
+    assert fine.noise > 100 * coarse.noise
+    assert coarse.relative < fine.relative
+
+
+def test_float32_weights_are_judged_by_their_own_rounding():
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), dtype=np.float32)
+    assert X.dtype == np.float64
+    assert all(check.ok() for check in check_gradients(network, X, LABELS, h=1e-3))
+
+
+def test_the_point_is_restored_when_the_function_fails():
+    a = np.array([1.0, 2.0])
+
+    def fails(a):
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        numerical_gradient(fails, a)
+    np.testing.assert_array_equal(a, [1.0, 2.0])
+
+
+def test_the_network_is_left_as_it_was():
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), norm=BatchNorm)
+    network.forward(X)
+    kept = {id(a): a.copy() for layer in network for a in layer.params.values()}
+    mean = network[1].running_mean.copy()
+    check_gradients(network, X, LABELS)
+    for layer in network:
+        for a in layer.params.values():
+            np.testing.assert_array_equal(a, kept[id(a)])
+    np.testing.assert_array_equal(network[1].running_mean, mean)
+
+
+def test_other_losses_can_be_checked():
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng())
+    t = rng(3).standard_normal((6, 3))
+    checks = check_gradients(network, X, t, loss=mean_squared_error)
+    assert all(check.ok() for check in checks)
+
+
+def test_numerical_gradient_of_known_functions():
+    a = rng().standard_normal((3, 4))
+    np.testing.assert_allclose(numerical_gradient(lambda a: np.sum(np.sin(a)), a), np.cos(a), 1e-8)
+    many = rng().standard_normal((2, 3, 4))
+    grads = numerical_gradient(lambda a: np.sum(a**2, axis=(-2, -1)), many)
+    np.testing.assert_allclose(grads, 2 * many, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("a", "h", "error"),
+    [
+        (np.array([1, 2]), 1e-5, TypeError),
+        ([1.0, 2.0], 1e-5, TypeError),
+        (np.array([]), 1e-5, ValueError),
+        (np.array([np.nan]), 1e-5, ValueError),
+        (np.array([1.0, np.inf]), 1e-5, ValueError),
+        (np.array([1.0]), 0.0, ValueError),
+        (np.array([1.0]), -1e-5, ValueError),
+    ],
+)
+def test_numerical_gradient_names_bad_arguments(a, h, error):
+    with pytest.raises(error, match="渡してください"):
+        numerical_gradient(lambda a: a.sum(), a, h)

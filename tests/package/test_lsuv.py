@@ -1,0 +1,70 @@
+"""LSUV: どの活性化関数でも、各層の出力の分散を 1 に合わせる。"""
+
+import numpy as np
+import pytest
+
+from vgbook.activations import gelu, relu, sigmoid, silu, tanh
+from vgbook.clinic.lsuv import lsuv
+from vgbook.initializers import constant, normal, orthogonal
+from vgbook.layers.affine import Affine
+from vgbook.layers.normalization import BatchNorm
+from vgbook.network import mlp
+from vgbook.signals import signals
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def variances(network, x):
+    found = []
+    for layer in network:
+        x = layer.forward(x)
+        if isinstance(layer, Affine):
+            found.append(x.var(axis=(-2, -1)))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("activation", [relu, tanh, sigmoid, gelu, silu], ids=repr)
+@pytest.mark.parametrize("init", [orthogonal(), normal(5.0), normal([0.01, 3.0])])
+def test_every_affine_output_has_variance_one(activation, init):
+    x = rng(1).standard_normal((200, 30))
+    network = lsuv(mlp([30] * 12, activation, init, rng=rng()), x)
+    np.testing.assert_allclose(variances(network, x), 1, atol=0.011)
+
+
+def test_biases_and_normalization_are_allowed():
+    x = rng(1).standard_normal((200, 30))
+    network = mlp([30] * 6, relu, orthogonal(), rng=rng(), norm=BatchNorm)
+    for affine in network.affines:
+        affine.params["b"] += 0.5
+    np.testing.assert_allclose(variances(lsuv(network, x), x), 1, atol=0.011)
+
+
+def test_it_is_invariant_to_the_scale_of_the_start():
+    x = rng(1).standard_normal((50, 20))
+    a, b = (lsuv(mlp([20] * 5, relu, normal(s), rng=rng()), x) for s in (0.01, 10.0))
+    for first, second in zip(a.affines, b.affines, strict=True):
+        np.testing.assert_allclose(first.params["W"], second.params["W"], rtol=1e-10)
+
+
+def test_it_keeps_silu_alive_where_the_plain_start_dies():
+    """SiLU の利得は 1 ではないので、直交行列のままでは深い層で信号が消える。"""
+    x, d = rng(1).standard_normal((2, 100, 30))
+    plain = signals(mlp([30] * 30, silu, orthogonal(), rng=rng()), x, d)
+    fixed = signals(lsuv(mlp([30] * 30, silu, orthogonal(), rng=rng()), x), x, d)
+    assert np.std(plain.h[-1]) < 1e-4
+    assert np.std(fixed.h[-1]) > 0.1
+
+
+def test_what_cannot_be_scaled_is_named():
+    x = rng(1).standard_normal((50, 20))
+    with pytest.raises(ValueError, match="0 番目の層は、出力の分散が 0"):
+        lsuv(mlp([20, 20, 3], relu, constant(0.0), rng=rng()), x)
+    network = mlp([20, 20, 3], relu, orthogonal(), rng=rng())
+    with pytest.raises(ValueError, match="x の特徴数は 20"):
+        lsuv(network, x[:, :5])
+    with pytest.raises(ValueError, match="tolerance"):
+        lsuv(network, x, tolerance=0)
+    with pytest.raises(ValueError, match="rounds"):
+        lsuv(network, x, rounds=0)

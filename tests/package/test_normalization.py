@@ -1,0 +1,126 @@
+"""正規化: PyTorch の BatchNorm1d・LayerNorm と比べ、規約の違いを両方とも再現する。"""
+
+import numpy as np
+import pytest
+import torch
+
+from vgbook.layers.normalization import BatchNorm, LayerNorm
+
+N, n = 8, 5
+
+
+def data(seed=0, dtype=float):
+    r = np.random.default_rng(seed)
+    return (3 + 2 * r.standard_normal((N, n))).astype(dtype), r.standard_normal((N, n))
+
+
+def randomize(layer, seed=5):
+    r = np.random.default_rng(seed)
+    for name in layer.params:
+        layer.params[name] += r.standard_normal(layer.params[name].shape)
+    return layer
+
+
+def torch_twin(layer, kind):
+    twin = kind(n, eps=layer.eps).double()
+    with torch.no_grad():
+        twin.weight.copy_(torch.tensor(layer.params["gamma"][0]))
+        twin.bias.copy_(torch.tensor(layer.params["beta"][0]))
+    return twin
+
+
+@pytest.mark.parametrize("kind", [BatchNorm, LayerNorm])
+def test_values_and_gradients_agree_with_torch(kind):
+    layer = randomize(kind(n))
+    twin = torch_twin(layer, torch.nn.BatchNorm1d if kind is BatchNorm else torch.nn.LayerNorm)
+    x, dy = data()
+    tx = torch.tensor(x, requires_grad=True)
+    ty = twin(tx)
+    ty.backward(torch.tensor(dy))
+    np.testing.assert_allclose(layer.forward(x), ty.detach(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(layer.backward(dy), tx.grad, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(layer.grads["gamma"][0], twin.weight.grad, rtol=1e-12)
+    np.testing.assert_allclose(layer.grads["beta"][0], twin.bias.grad, rtol=1e-12)
+
+
+def test_running_statistics_and_inference_follow_torch_by_default():
+    layer = randomize(BatchNorm(n))
+    twin = torch_twin(layer, torch.nn.BatchNorm1d)
+    for seed in range(7):
+        x, _ = data(seed)
+        layer.forward(x)
+        twin(torch.tensor(x))
+    np.testing.assert_allclose(layer.running_mean[0], twin.running_mean, rtol=1e-12)
+    np.testing.assert_allclose(layer.running_var[0], twin.running_var, rtol=1e-12)
+
+    layer.training = False
+    twin.eval()
+    x, dy = data(99)
+    tx = torch.tensor(x, requires_grad=True)
+    ty = twin(tx)
+    ty.backward(torch.tensor(dy))
+    np.testing.assert_allclose(layer.forward(x), ty.detach(), rtol=1e-12)
+    np.testing.assert_allclose(layer.backward(dy), tx.grad, rtol=1e-12)
+
+
+def test_the_convention_of_the_book_is_expressible():
+    """『ゼロから作る』: running ← 0.9·running + 0.1·batch、偏りのある分散、初期値 0、ε = 10e-7。"""
+    layer = BatchNorm(n, eps=10e-7, momentum=0.1, unbiased=False, running_var=0.0)
+    mean, var = np.zeros(n), np.zeros(n)
+    for seed in range(5):
+        x, _ = data(seed)
+        layer.forward(x)
+        mean = 0.9 * mean + 0.1 * x.mean(axis=0)
+        var = 0.9 * var + 0.1 * x.var(axis=0)
+    np.testing.assert_allclose(layer.running_mean[0], mean, rtol=1e-12)
+    np.testing.assert_allclose(layer.running_var[0], var, rtol=1e-12)
+
+
+def test_normalized_values_have_mean_zero_and_variance_one():
+    x, _ = data()
+    y = BatchNorm(n, eps=1e-300).forward(x)
+    np.testing.assert_allclose(y.mean(axis=-2), 0, atol=1e-14)
+    np.testing.assert_allclose(y.var(axis=-2), 1, rtol=1e-12)
+    y = LayerNorm(n, eps=1e-300).forward(x)
+    np.testing.assert_allclose(y.mean(axis=-1), 0, atol=1e-14)
+    np.testing.assert_allclose(y.var(axis=-1), 1, rtol=1e-12)
+
+
+def test_the_gradient_has_no_part_along_what_normalization_removed():
+    """Σ dx = 0、ε → 0 で Σ dx·x̂ = 0。"""
+    layer = randomize(BatchNorm(n, eps=1e-300))
+    x, dy = data()
+    layer.forward(x)
+    dx = layer.backward(dy)
+    np.testing.assert_allclose(dx.sum(axis=-2), 0, atol=1e-13)
+    np.testing.assert_allclose((dx * layer.x_hat).sum(axis=-2), 0, atol=1e-13)
+
+
+def test_statistics_never_cross_members():
+    xs = np.stack([data(seed)[0] for seed in range(3)])
+    _, dy = data(9)
+    together = BatchNorm(n, ensemble=(3,))
+    y, dx = together.forward(xs), together.backward(np.stack([dy] * 3))
+    for member in range(3):
+        alone = BatchNorm(n)
+        np.testing.assert_array_equal(y[member], alone.forward(xs[member]))
+        np.testing.assert_array_equal(dx[member], alone.backward(dy))
+        np.testing.assert_array_equal(together.running_var[member], alone.running_var)
+
+
+def test_a_batch_of_one_is_degenerate():
+    """出力は β だけになり、入力の勾配は 0 になる。だから check_gradients はこれを断る。"""
+    layer = randomize(BatchNorm(n))
+    x, dy = data()
+    np.testing.assert_array_equal(layer.forward(x[:1]), layer.params["beta"])
+    np.testing.assert_array_equal(layer.backward(dy[:1]), np.zeros((1, n)))
+
+
+@pytest.mark.parametrize(
+    "bad", [{"n": 0}, {"eps": 0.0}, {"eps": -1}, {"momentum": 1.0}, {"momentum": float("nan")}]
+)
+def test_arguments_out_of_range_are_refused(bad):
+    with pytest.raises(ValueError, match="受け取った値"):
+        BatchNorm(**{"n": n, **bad})
+    with pytest.raises(ValueError, match="eps"):
+        LayerNorm(n, eps=0)

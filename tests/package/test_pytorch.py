@@ -1,0 +1,158 @@
+"""PyTorch のモデルの重みから、同じ計算をするネットワークができ、違うモデルは断られる。"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vgbook
+from vgbook.activations import relu, tanh
+from vgbook.clinic.diagnosis import diagnose
+from vgbook.clinic.pytorch import from_state_dict
+from vgbook.experiments.datasets import digits
+
+DATA = digits()
+X, LABELS = DATA.x_train[:200], DATA.labels_train[:200]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_real_pytorch_model_can_be_diagnosed(bias):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(64, 50, bias=bias), torch.nn.ReLU(), torch.nn.Linear(50, 10, bias=bias)
+    ).double()
+    net = from_state_dict(model.state_dict(), relu)
+    np.testing.assert_allclose(net.forward(X), model(torch.tensor(X)).detach(), rtol=1e-12)
+
+    outputs = model[0](torch.tensor(X))
+    outputs.retain_grad()
+    loss = torch.nn.functional.cross_entropy(model[2](model[1](outputs)), torch.tensor(LABELS))
+    loss.backward()
+    d = diagnose(net, X, LABELS)
+    assert d.delta[0] == pytest.approx(outputs.grad.square().mean().sqrt().item(), rel=1e-10)
+    assert d.dW[1] == pytest.approx(model[2].weight.grad.square().mean().sqrt().item(), rel=1e-10)
+    before = [p.detach().clone() for p in model.parameters()]
+    for param in (p for layer in net for p in layer.params.values()):
+        param += 1
+    assert all(map(torch.equal, before, model.parameters()))  # 写しなので、元のモデルは変わらない
+
+
+@pytest.mark.docs
+def test_the_pytorch_code_of_the_chapter_runs_and_measures_the_same_delta():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    page = Path(__file__).parents[2] / "docs" / "part6" / "diagnosis.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    names = {"vg": vgbook, "x": X, "labels": LABELS}
+    for block in blocks:
+        exec(block, names)
+    expected = diagnose(names["net"], X, LABELS).delta
+    measured = [names["delta"][name] for name in ("0", "2")]  # 逆伝播なので、出力側から届く
+    np.testing.assert_allclose(measured, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({}, "重み"),
+        ({"0.weight": np.ones((3, 2)), "1.weight": np.ones((3, 4))}, "つながりません"),
+        ({"0.weight": np.ones((3, 2, 5, 5))}, "全結合"),
+        ({"0.weight": np.ones((3, 2)), "0.bias": np.ones(4)}, "0.bias"),
+        ({"0.running_mean": np.ones(3)}, "running_mean"),
+        ({"0.weight": np.ones((3, 2), complex)}, "0.weight .*complex"),
+        ({"0.weight": np.array([["a", "b"]])}, "0.weight .*実数"),
+        ({"0.weight": np.ones((3, 2)), "0.bias": np.ones(3, bool)}, "0.bias .*bool"),
+        ({"0.weight": np.ones((0, 2))}, r"0.weight .*\(0, 2\)"),
+        ({"0.weight": [[1.0], [1.0, 2.0]]}, "0.weight を NumPy の配列に"),
+    ],
+)
+def test_other_states_are_refused(state, message):
+    with pytest.raises(ValueError, match=message):
+        from_state_dict(state, relu)
+
+
+@pytest.mark.parametrize("state", [None, [np.ones((3, 2))], {0: np.ones((3, 2))}])
+def test_what_is_not_a_mapping_of_names_is_refused(state):
+    with pytest.raises(TypeError, match="state には名前"):
+        from_state_dict(state, relu)
+
+
+@pytest.mark.parametrize("activation", ["relu", np.tanh, None])
+def test_what_is_not_an_activation_is_refused(activation):
+    with pytest.raises(TypeError, match="activation には Activation"):
+        from_state_dict({"0.weight": np.ones((3, 2))}, activation)
+
+
+def test_parameters_that_require_grad_are_refused_by_name():
+    torch = pytest.importorskip("torch")
+    parameters = dict(torch.nn.Linear(2, 3).named_parameters())
+    with pytest.raises(ValueError, match=r"state の weight を NumPy .*state_dict"):
+        from_state_dict(parameters, relu)
+
+
+def test_integer_weights_become_floats():
+    net = from_state_dict({"0.weight": [[1, 2]]}, relu)
+    assert net.affines[0].params["W"].dtype == float
+
+
+# --- check: 元のモデルと同じ計算か -----------------------------------------------------------
+
+
+def torch_models(dtype):
+    """同じ state_dict() をもち、計算だけが違うモデル。名前は、そのモデルにあるもの。"""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    first, last = torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)
+    F = torch.nn.functional
+    norm = torch.nn.LayerNorm(64, elementwise_affine=False)
+    base = torch.nn.Sequential(first, torch.nn.ReLU(), last).to(dtype)
+    with torch.no_grad():
+        x = torch.tensor(X, dtype=dtype)
+        outputs = {
+            "relu": base(x),
+            "skip": x + base(x),
+            "norm": last(norm(F.relu(first(x)))),
+            "gelu": last(F.gelu(first(x))),
+            "dropout": last(F.dropout(F.relu(first(x)), 0.1)),
+        }
+    return base.state_dict(), outputs
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_same_computation_passes_the_check(dtype):
+    torch = pytest.importorskip("torch")
+    state, outputs = torch_models(getattr(torch, dtype))
+    from_state_dict(state, relu, check=(X, outputs["relu"]))
+
+
+@pytest.mark.parametrize("model", ["skip", "norm", "gelu", "dropout"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_the_state_does_not_tell_fails_the_check(dtype, model):
+    torch = pytest.importorskip("torch")
+    state, outputs = torch_models(getattr(torch, dtype))
+    with pytest.raises(ValueError, match="元のモデルの出力と違います"):
+        from_state_dict(state, relu, check=(X, outputs[model]))
+
+
+@pytest.mark.parametrize(
+    ("check", "error", "message"),
+    [
+        (np.ones((2, 2)), TypeError, "check には"),
+        ((np.ones((2, 2)),), TypeError, "check には"),
+        ((np.ones((2, 5)), np.ones((2, 3))), ValueError, r"check の入力.*\(2, 5\)"),
+        ((np.ones((2, 2)), np.ones((1, 3))), ValueError, r"check の.*\(1, 3\)"),
+        ((np.ones((2, 2)), np.full((2, 3), np.nan)), ValueError, "check の出力 に有限でない"),
+        ((np.ones((2, 2)), "y"), ValueError, "check の出力 には"),
+    ],
+)
+def test_a_bad_check_is_named(check, error, message):
+    with pytest.raises(error, match=message):
+        from_state_dict({"0.weight": np.ones((3, 2))}, relu, check=check)
+
+
+def test_a_network_with_weights_that_are_not_finite_fails_the_check():
+    state = {"0.weight": np.full((1, 1), np.nan)}
+    with pytest.raises(ValueError, match="違います"):
+        from_state_dict(state, tanh, check=([[1.0]], [[1.0]]))

@@ -1,0 +1,448 @@
+"""図: 配列を受け取り、軸に描く。計算はしません。
+
+色は概念に対応します。h は青、δ は朱、dW は緑です。どの線にも固有の線種か印を付け、色を見分けに
+くい人にも、白黒の紙でも区別できるようにします。ばらつきは「中央値の線」と「最小から最大の帯」です。
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vgbook._edge import Array, check_count
+from vgbook.activations import Activation
+from vgbook.clinic.diagnosis import Diagnosis
+from vgbook.experiments.flow import Flow
+
+COLORS = {
+    "h": "#0072B2",
+    "delta": "#D55E00",
+    "dW": "#009E73",
+    "theory": "#595959",
+    "消失": "#0072B2",
+    "良好": "#009E73",
+    "爆発": "#D55E00",
+}
+"""概念の色 (Okabe and Ito, 2008 の配色から)。"""
+
+SERIES = (
+    ("#0072B2", "o", "-"),
+    ("#D55E00", "s", "--"),
+    ("#009E73", "^", "-."),
+    ("#CC79A7", "D", ":"),
+    ("#8A6D00", "v", (0, (5, 1, 1, 1))),
+    ("#4B4B4B", "P", (0, (1, 1))),
+    ("#6A3D9A", "X", (0, (6, 2))),
+)
+"""系列の (色, 印, 線種)。比べる線が何本あるときも、この順に使います。"""
+
+
+def style() -> None:
+    """この本の図の体裁 (日本語フォント、文字の大きさ、色) を Matplotlib に設定する。
+
+    Examples
+    --------
+    >>> style()
+    >>> import matplotlib.pyplot as plt
+    >>> plt.rcParams["svg.fonttype"]
+    'path'
+    """
+    import matplotlib.pyplot as plt
+    import matplotlib_fontja
+    from cycler import cycler
+
+    matplotlib_fontja.japanize()
+    plt.rcParams.update(
+        {
+            # 前の書体にない字 (₁ や ² など) は次の書体で補う
+            "font.family": [*plt.rcParams["font.family"], "DejaVu Sans"],
+            "font.size": 11,
+            "axes.titlesize": 11,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.unicode_minus": False,
+            "axes.prop_cycle": cycler(color=[color for color, _, _ in SERIES]),
+            "grid.color": "#B0B0B0",
+            "grid.alpha": 0.5,
+            "grid.linewidth": 0.6,
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+            "figure.constrained_layout.use": True,
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "svg.fonttype": "path",
+            "svg.hashsalt": "vgbook",
+        }
+    )
+
+
+def figure(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float = 6.4,
+    height: float = 3.2,
+    sharex: bool = False,
+    sharey: bool = False,
+) -> tuple[Any, Any]:
+    """本文の幅に合わせた図を作る。
+
+    Parameters
+    ----------
+    rows, columns : int
+        並べる軸の数。
+    width, height : float
+        図全体の幅と高さ [インチ]。
+    sharex, sharey : bool
+        軸の範囲を共有するか。
+
+    Returns
+    -------
+    fig, ax
+        ``rows × columns`` が 1 なら軸 1 つ、そうでなければ軸の配列。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 3)
+    >>> axes.shape
+    (3,)
+    """
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(rows, columns, figsize=(width, height), sharex=sharex, sharey=sharey)
+
+
+def band(
+    ax: Any,
+    x: Array,
+    samples: Array,
+    *,
+    label: str | None = None,
+    series: int = 0,
+    color: str | None = None,
+    marks: int = 10,
+) -> Any:
+    """seed にわたる中央値を線で、最小から最大を帯で描く。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        描く軸。
+    x : ndarray, shape (T,)
+        横軸。
+    samples : ndarray, shape (seeds, T)
+        縦軸の値。NaN の seed は除きます (全部 NaN の点は途切れます)。
+    label : str, optional
+        凡例の名前。
+    series : int
+        `SERIES` の何番目の色・印・線種を使うか。
+    color : str, optional
+        色だけを替えるとき (`COLORS` の値)。
+    marks : int
+        印を付ける間隔のおよその数。
+
+    Returns
+    -------
+    Line2D
+
+    Raises
+    ------
+    ValueError
+        ``samples`` が (seeds, T) でないとき。
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> line = band(ax, np.arange(3), np.ones((10, 3)), label="例")
+    >>> line.get_ydata()
+    array([1., 1., 1.])
+    """
+    x, samples = np.asarray(x), np.asarray(samples, dtype=float)
+    if samples.ndim != 2 or samples.shape[1:] != x.shape:
+        raise ValueError(
+            f"samples の形は (seeds, {len(x)}) でなければなりません。受け取った形: {samples.shape}"
+        )
+    alive = ~np.isnan(samples).all(axis=0)
+    middle, low, high = np.full((3, len(x)), np.nan)
+    middle[alive] = np.nanmedian(samples[:, alive], axis=0)
+    low[alive], high[alive] = (f(samples[:, alive], axis=0) for f in (np.nanmin, np.nanmax))
+    default, marker, dash = SERIES[series % len(SERIES)]
+    color = color or default
+    every = max(1, len(x) // marks)
+    (line,) = ax.plot(x, middle, color=color, ls=dash, marker=marker, markevery=every, label=label)
+    ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+    return line
+
+
+def curve(ax: Any, activation: Activation, limits: tuple[float, float] = (-6.0, 6.0)) -> None:
+    """活性化関数 φ(z) と導関数 φ′(z) を 1 つの軸に描く。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        描く軸。
+    activation : Activation
+        活性化関数。
+    limits : tuple of float
+        z の範囲。
+
+    Examples
+    --------
+    >>> from vgbook.activations import sigmoid
+    >>> fig, ax = figure()
+    >>> curve(ax, sigmoid)
+    >>> ax.get_xlabel()
+    'z'
+    """
+    z = np.linspace(*limits, 801)
+    ax.plot(z, activation(z), color=COLORS["h"], label="φ(z)")
+    ax.plot(z, activation.derivative(z), color=COLORS["delta"], ls="--", label="φ′(z)")
+    ax.set(xlabel="z", title=activation.name)
+    ax.legend()
+
+
+def histograms(
+    axes: Sequence[Any],
+    layers: Sequence[Array],
+    limits: tuple[float, float],
+    bins: int = 30,
+    *,
+    numbers: Sequence[int] | None = None,
+) -> None:
+    r"""層ごとのヒストグラムを横に並べる。範囲の外にある値の割合も書く。
+
+    元の本の図は範囲の外を黙って捨てます。ここでは、どれだけ捨てたかを題に書きます。
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib.axes.Axes
+        層の数だけの軸。
+    layers : sequence of ndarray
+        各層の値 (形は問いません)。
+    limits : tuple of float
+        描く範囲。
+    bins : int
+        区間の数。
+    numbers : sequence of int, optional
+        題に書く層の番号。省略すると 1 から順に付けます。
+
+    Raises
+    ------
+    ValueError
+        軸と層と番号の数が違うとき。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 2)
+    >>> histograms(axes, [np.zeros(10), np.full(10, 2.0)], (0, 1))
+    >>> axes[1].get_title()
+    '第 2 層\n範囲外 100 %'
+    """
+    check_count("bins", bins)
+    if len(axes) != len(layers):
+        raise ValueError(
+            f"軸と層の数は同じにしてください。受け取った数: {len(axes)} と {len(layers)}"
+        )
+    numbers = range(1, len(layers) + 1) if numbers is None else numbers
+    for number, ax, values in zip(numbers, axes, layers, strict=True):
+        values = np.ravel(values)
+        inside = (limits[0] <= values) & (values <= limits[1])
+        weights = np.full(np.count_nonzero(inside), 1 / values.size)
+        ax.hist(values[inside], bins, range=limits, weights=weights, color=COLORS["h"])
+        outside = 1 - inside.mean()
+        note = f"\n範囲外 {100 * outside:.0f} %" if outside >= 0.005 else ""
+        ax.set(title=f"第 {number} 層{note}", xlim=limits, xlabel="出力 h")
+    axes[0].set_ylabel("割合")
+
+
+def flow_panels(
+    axes: Sequence[Any],
+    flow: Flow,
+    member: tuple[int, ...] = (),
+    *,
+    label: str | None = None,
+    series: int = 0,
+) -> None:
+    """h・δ・dW の RMS を、層を横軸にとって 3 つの軸に対数で描く。
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib.axes.Axes
+        3 つの軸。
+    flow : Flow
+        `vgbook.experiments.flow.gradient_flow` の結果。配列の形は (seeds, ..., 層)。
+    member : tuple of int
+        集団の軸 ``...`` のどの要素を描くか。
+    label : str, optional
+        凡例の名前。
+    series : int
+        `SERIES` の何番目を使うか。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 3)
+    >>> ones = np.ones((10, 20))
+    >>> flow_panels(axes, Flow(ones, ones, ones, ones, ones))
+    >>> [ax.get_title() for ax in axes]
+    ['出力 h', '勾配 δ', '重みの勾配 dW']
+    """
+    index: tuple[Any, ...] = (slice(None), *member)
+    panels = (("出力 h", flow.h), ("勾配 δ", flow.delta), ("重みの勾配 dW", flow.dW))
+    for ax, (title, rms) in zip(axes, panels, strict=True):
+        values = np.where(rms > 0, rms, np.nan)[index]  # 0 は対数軸に描けない
+        band(ax, np.arange(1, values.shape[-1] + 1), values, label=label, series=series)
+        ax.set(title=title, xlabel="層 (1 が入力側)", yscale="log")
+    axes[0].set_ylabel("RMS")
+
+
+def computation_graph(
+    ax: Any,
+    nodes: Mapping[str, tuple[float, float]],
+    edges: Sequence[tuple[str, str, float, float]],
+) -> None:
+    """計算グラフを描く。辺ごとに、順伝播の値を青の実線、逆伝播の値を朱の破線で書く。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        描く軸。
+    nodes : mapping of str to (float, float)
+        丸の中に書く文字と、その位置 (隣との間隔は 1 ほど)。
+    edges : sequence of (str, str, float, float)
+        (始点, 終点, 順伝播の値, 逆伝播の値)。
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> computation_graph(ax, {"t": (0, 0), "z": (1, 0)}, [("t", "z", 3.0, 6.0)])
+    >>> [text.get_text() for text in ax.texts if text.get_text()]
+    ['3', '6', 't', 'z']
+    """
+    from matplotlib.patches import Circle
+
+    radius = 0.2
+    for start, end, forward, backward in edges:
+        tail, head = np.array(nodes[start], float), np.array(nodes[end], float)
+        along = (head - tail) / np.linalg.norm(head - tail)
+        left = np.array([-along[1], along[0]])
+        tail, head = tail + 1.2 * radius * along, head - 1.2 * radius * along
+        _signal(ax, tail, head, left, forward, COLORS["h"], "-")
+        _signal(ax, head, tail, -left, backward, COLORS["delta"], "--")
+    for label, center in nodes.items():
+        ax.add_patch(Circle(center, radius, fill=False, lw=1.4))
+        ax.text(*center, label, ha="center", va="center")
+    ax.set_aspect("equal")
+    ax.axis("off")
+    ax.autoscale_view()
+
+
+def _signal(
+    ax: Any, tail: Array, head: Array, side: Array, value: float, color: str, dash: str
+) -> None:
+    """辺の片側 ``side`` に寄せた矢印と、その値。"""
+    style = {"arrowstyle": "->", "color": color, "lw": 1.8, "ls": dash, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", head + 0.05 * side, tail + 0.05 * side, arrowprops=style)
+    # 斜めの辺では、文字の端を矢印の側にそろえる。中央でそろえると、長い数が矢印に重なる
+    slanted = abs(side[0]) > 0.3
+    place = (tail + head) / 2 + (0.16 if slanted else 0.2) * side
+    anchor = ("left" if side[0] > 0 else "right") if slanted else "center"
+    ax.text(*place, f"{value:.4g}".replace("-", "−"), color=color, ha=anchor, va="center")
+
+
+def theory(ax: Any, x: Array, y: Array, label: str = "理論") -> Any:
+    """理論の予測を、測定の上に灰色の破線で重ねる。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        描く軸。
+    x, y : ndarray, shape (T,)
+        横軸と予測。
+    label : str
+        凡例の名前。
+
+    Returns
+    -------
+    Line2D
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> theory(ax, np.arange(3), np.arange(3)).get_label()
+    '理論'
+    """
+    (line,) = ax.plot(x, y, color=COLORS["theory"], ls=(0, (4, 2)), lw=1.4, label=label, zorder=3)
+    return line
+
+
+def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, without: Array) -> None:
+    """6.3.2 の図。標準偏差ごとに、正規化の有無で正解率を比べる。
+
+    Parameters
+    ----------
+    axes : ndarray of matplotlib.axes.Axes
+        標準偏差の数だけの軸 (4 × 4 など)。
+    stds : ndarray, shape (S,)
+        重みの標準偏差。
+    epochs : ndarray, shape (T,)
+        横軸。
+    with_norm, without : ndarray, shape (seeds, T, S)
+        正規化あり・なしの正解率 (0〜1)。NaN は発散で、途中から線が切れます。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 2)
+    >>> accuracy_grid(axes, [1.0, 0.1], np.arange(3), np.ones((10, 3, 2)), np.zeros((10, 3, 2)))
+    >>> axes[0].get_title()
+    'W: 1'
+    """
+    axes = np.asarray(axes)
+    for i, (ax, std) in enumerate(zip(axes.flat, np.asarray(stds), strict=True)):
+        band(ax, epochs, with_norm[..., i], label="BN あり", series=0, marks=4)
+        band(ax, epochs, without[..., i], label="BN なし", series=1, marks=4)
+        if np.isnan(without[:, -1, i]).all():
+            note = {"ha": "right", "fontsize": 9, "transform": ax.transAxes}
+            ax.text(0.98, 0.06, "BN なしは発散", **note)
+        ax.set(title=f"W: {std:.3g}", ylim=(-0.03, 1.03))
+
+
+def diagnosis_panels(axes: Sequence[Any], report: Diagnosis) -> None:
+    """診断書を 3 つの軸に描く。判定の付いた層は塗る。
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib.axes.Axes
+        縦に並べた 3 つの軸 (h と標本間の差、δ、更新の比)。
+    report : Diagnosis
+        `vgbook.diagnose` の結果。
+
+    Examples
+    --------
+    >>> from vgbook import diagnose, digits, mlp, sigmoid, xavier
+    >>> data, rng = digits(), np.random.default_rng(0)
+    >>> network = mlp([64, 50, 50, 50, 50, 10], sigmoid, xavier(), rng=rng)
+    >>> report = diagnose(network, data.x_train[:100], data.labels_train[:100])
+    >>> fig, axes = figure(3, 1)
+    >>> diagnosis_panels(axes, report)
+    >>> [ax.get_ylabel() for ax in axes]
+    ['出力', '勾配 δ', '更新の比']
+    """
+    layers = np.arange(1, len(report.h) + 1)
+    rows = (
+        ("出力", ((report.h, "h", 0), (report.distinct, "標本間の差", 2))),
+        ("勾配 δ", ((report.delta, None, 1),)),
+        ("更新の比", ((report.update, None, 3),)),
+    )
+    for ax, (name, lines) in zip(axes, rows, strict=True):
+        for values, label, series in lines:
+            color, marker, dash = SERIES[series]
+            drawable = np.where(values > 0, values, np.nan)  # 0 は対数軸に描けない
+            ax.plot(layers, drawable, color=color, marker=marker, ls=dash, label=label)
+        for layer in {finding.layer for finding in report.findings}:
+            ax.axvspan(layer - 0.5, layer + 0.5, color="#B0B0B0", alpha=0.25, linewidth=0)
+        ax.set(ylabel=name, yscale="log", xticks=layers)
+    axes[0].legend()
+    axes[-1].set_xlabel("層 (1 が入力側)")

@@ -1,0 +1,372 @@
+"""勾配の検算: 逆伝播の結果を数値微分と比べる。
+
+数値微分は遅い代わりに、連鎖律を使いません。だから逆伝播の間違いを見つけられます。
+見つけられない条件 (折れ目、丸めの雑音、大きさ 1 のバッチ) も、結果に残します。
+"""
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vgbook._edge import (
+    Array,
+    as_array,
+    check_callable,
+    check_data,
+    check_positive,
+    check_real,
+)
+from vgbook.layers.affine import Activate
+from vgbook.layers.normalization import BatchNorm
+from vgbook.network import Network, check_network
+from vgbook.training.losses import softmax_cross_entropy
+
+ROUNDING_STEPS = 10
+"""順伝播 1 回で積もる丸め誤差を、計算機イプシロンの何個分と見るか。"""
+
+
+def _default_step(dtype: Any) -> float:
+    """切り捨て h² と丸め ε/h がつり合う ∛ε を、10 のべきに丸めた刻み幅。float64 なら 1e-5。"""
+    return float(10.0 ** round(math.log10(np.cbrt(np.finfo(dtype).eps))))
+
+
+def _steps(a: Array, h: float | None, dtype: Any) -> Array:
+    """要素ごとの刻み幅。自動なら、大きな値では値に比例させて、丸めに消えないようにする。"""
+    if h is not None:
+        return np.full(a.shape, h)
+    steps: Array = _default_step(dtype) * np.maximum(1.0, np.abs(a).astype(float))
+    return steps
+
+
+def _shaken(
+    f: Callable[[], Any], a: Array, steps: Array, members: int
+) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """``members`` 本の集団の軸の後の要素を 1 つずつ動かし、(位置, f(+h), f(−h), 幅) を返す。
+
+    幅は、丸めた後に実際に動いた長さ。2h で割ると、丸めで縮んだり消えたりした刻みに気づけない。
+    """
+    for index in np.ndindex(a.shape[members:]):
+        at = (..., *index)
+        kept, step = a[at].copy(), steps[at]
+        ends, values = [], []
+        try:
+            for sign in (1, -1):
+                a[at] = kept + sign * step
+                ends.append(a[at].astype(np.result_type(a, float)))
+                values.append(f())
+        finally:
+            a[at] = kept
+        yield at, *values, ends[0] - ends[1]
+
+
+def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = None) -> Array:
+    r"""中心差分による数値微分。
+
+    .. math:: \frac{\partial f}{\partial a_i} \approx
+              \frac{f(a + h e_i) - f(a - h e_i)}{2h}
+
+    誤差は、切り捨てが :math:`O(h^2)`、丸めが :math:`O(\epsilon |f| / h)` です。
+
+    Parameters
+    ----------
+    f : callable
+        ``a`` から 1 つの数を返す関数。``a`` が集団の配列 (..., m, n) なら、要素ごとの値 (...) を
+        返してもかまいません。要素の値は、自分の (m, n) だけで決まるものとします。
+    a : ndarray
+        微分する点。どんな形でもかまいません。計算の間だけ書き換え、終わると元に戻します。
+    h : float, optional
+        刻み幅 (正)。省略すると、``a`` の型と値の大きさに合わせます (float64 の 1 以下の値なら
+        1e-5、float32 なら 1e-2)。
+
+    Returns
+    -------
+    ndarray
+        ``a`` と同じ形の勾配。
+
+    Raises
+    ------
+    ValueError
+        ``a`` が空か有限でないか書き込み禁止のとき、``h`` が正でないか丸めで消えるとき、``f`` の値の
+        形が違うとき。
+    TypeError
+        ``a`` が浮動小数点数の配列でないとき、``f`` が関数でないか実数を返さないとき。
+
+    Warns
+    -----
+    RuntimeWarning
+        ``h`` が ``a`` の丸めの 100 倍より小さく、勾配の桁が出ないとき。
+
+    Examples
+    --------
+    >>> a = np.array([1.0, 2.0, 3.0])
+    >>> numerical_gradient(lambda a: np.sum(a**2), a).round(6)
+    array([2., 4., 6.])
+    """
+    check_callable("f", f)
+    if h is not None:
+        check_positive("h", h)
+    if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
+        raise TypeError(f"a には浮動小数点数の配列を渡してください。受け取った値: {a!r}")
+    point = as_array("a", a)
+    if a.size == 0 or not np.all(np.isfinite(a)) or not a.flags.writeable:
+        raise ValueError(
+            f"a には空でなく有限で、書き換えられる配列を渡してください。受け取った値: {a!r}"
+        )
+    steps = _steps(point, h, a.dtype)
+    _check_steps(point, steps)
+    value = check_real("f の値", f(a))
+    if value.size != 1 and value.shape != point.shape[:-2]:
+        raise ValueError(
+            "f は 1 つの数か、集団の要素ごとの値を返さなければなりません。"
+            f"a の形は {point.shape}、受け取った値の形: {value.shape}"
+        )
+    members = 0 if value.size == 1 else value.ndim
+    gradient = np.empty_like(point)
+    for at, plus, minus, width in _shaken(lambda: f(a), point, steps, members):
+        change = np.subtract(plus, minus)
+        gradient[at] = (change if members else change.reshape(width.shape)) / width
+    if members:
+        _check_independence(f, a, point, steps, value)
+    return gradient
+
+
+def _check_steps(a: Array, steps: Array) -> None:
+    if np.any(a + steps == a - steps):
+        raise ValueError(
+            f"h が小さすぎて、{a.dtype} の a に足しても丸めで消えます。h を大きくするか、"
+            f"a を float64 にしてください。受け取った h: {steps.min():g}、"
+            f"|a| の最大値: {np.abs(a).max():g}"
+        )
+    rounding = np.finfo(a.dtype).eps * np.abs(a).astype(float)
+    if np.any(steps < 100 * rounding):
+        warnings.warn(
+            f"h = {steps.min():g} は {a.dtype} の a の丸め {rounding.max():.1g} の 100 倍より"
+            "小さいので、勾配の桁が出ません。h を大きくするか、a を float64 にしてください。",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _check_independence(
+    f: Callable[[Array], Any], a: Array, point: Array, steps: Array, value: Array
+) -> None:
+    """集団の 1 番目の要素だけを動かしたとき、ほかの要素の値が変わらないこと。"""
+    first = (0,) * value.ndim
+    kept = point[first].copy()
+    point[first] += steps[first].astype(point.dtype)
+    try:
+        moved = np.not_equal(np.asarray(f(a)), value)
+    finally:
+        point[first] = kept
+    moved[first] = False
+    if moved.any():
+        raise ValueError(
+            "f の値は、集団の要素ごとに、自分の配列だけで決まらなければなりません。配列の全体から"
+            f" 1 つの数を求めるなら、その数だけを返してください。受け取った値の形: {value.shape}"
+        )
+
+
+class Check(NamedTuple):
+    """1 つの配列の検算の結果。"""
+
+    name: str
+    """``"3 Affine.W"`` のように、層の番号と配列の名前。入力は ``"x"``。"""
+    error: float
+    """逆伝播と数値微分の差の最大値。"""
+    scale: float
+    """勾配の大きさの最大値。"""
+    noise: float
+    """数値微分の誤差の見積もり。丸めの ``10 ε |L| / h`` に、刻みを変えて分かった切り捨てを足す。"""
+    checked: int
+    """比べた要素の数。"""
+    kinks: int
+    """活性化関数の折れ目をまたぐか、刻みが丸めで消えるので、比べなかった要素の数。"""
+
+    @property
+    def relative(self) -> float:
+        """相対誤差 error / scale。勾配が 0 なら 0。"""
+        return self.error / self.scale if self.scale else 0.0
+
+    @property
+    def blind(self) -> bool:
+        """勾配が数値微分の誤差に埋もれていて、合っているとも違うとも言えないか。"""
+        return self.checked == 0 or self.scale <= self.noise
+
+    def ok(self, tolerance: float = 1e-6) -> bool:
+        """差が ``tolerance × scale + noise`` 以下か。"""
+        return self.error <= tolerance * self.scale + self.noise
+
+
+def check_gradients(
+    network: Network,
+    x: Array,
+    labels: Array,
+    *,
+    loss: Callable[[Array, Array], tuple[Array, Array]] = softmax_cross_entropy,
+    h: float | None = None,
+) -> list[Check]:
+    """すべての重みと入力 x について、逆伝播を数値微分と比べる。
+
+    Parameters
+    ----------
+    network : Network
+        検算するネットワーク (集団でもよい)。書き換えません。
+    x : ndarray, shape (N, n_in)
+        入力。バッチ正規化を含むなら N は 2 以上。
+    labels : ndarray
+        ``loss`` に渡す正解。
+    loss : callable
+        ``(出力, 正解)`` から ``(損失, ∂L/∂出力)`` を返す関数。
+    h : float, optional
+        数値微分の刻み幅 (正)。省略すると、型に合わせて選び (float64 なら 1e-5、float32 なら 1e-2)、
+        大きな値では値に比例させます。差があるときは、刻みを細かくして、数値微分の切り捨てなのか
+        逆伝播の間違いなのかを見分けます。指定すると刻みは変えず、半分の刻みとの差から切り捨てを
+        見積もります。
+
+    Returns
+    -------
+    list of Check
+        層の順。最後が入力 x です。
+
+    Raises
+    ------
+    TypeError
+        ``network`` が Network でないとき、``x`` が実数でないとき、``loss`` が関数でないとき。
+    ValueError
+        ``h`` が正でないとき、``x`` が空・有限でない・形が合わないとき、バッチ正規化に大きさ 1 の
+        バッチを渡したとき。
+
+    Examples
+    --------
+    >>> from vgbook.activations import tanh
+    >>> from vgbook.initializers import xavier
+    >>> from vgbook.network import mlp
+    >>> rng = np.random.default_rng(0)
+    >>> network = mlp([3, 4, 2], tanh, xavier(), rng=rng)
+    >>> checks = check_gradients(network, rng.standard_normal((5, 3)), np.array([0, 1, 1, 0, 1]))
+    >>> [check.name for check in checks]
+    ['0 Affine.W', '0 Affine.b', '2 Affine.W', '2 Affine.b', 'x']
+    >>> all(check.ok() for check in checks)
+    True
+    """
+    check_network(network)
+    check_callable("loss", loss)
+    if h is not None:
+        check_positive("h", h)
+    x = check_data("x", x, width=network.n_in)
+    if x.ndim != 2:
+        raise ValueError(f"x の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
+    if len(x) == 1 and any(
+        isinstance(layer, BatchNorm) and layer.training for layer in network.leaves()
+    ):
+        raise ValueError(
+            "バッチ正規化を含むネットワークは、大きさ 1 のバッチでは検算できません。出力が "
+            "β だけで決まり、どの勾配も 0 になるので、間違った逆伝播でも合格してしまいます。"
+            f"2 標本以上を渡してください。受け取った形: {x.shape}"
+        )
+    network = copy.deepcopy(network)
+    # 集団なら入力も要素ごとに持たせる。要素ごとの ∂L/∂x が欲しいから
+    x = np.array(np.broadcast_to(x, (*network.ensemble, *x.shape)))
+    value, dy = loss(network.forward(x), labels)
+    dx = network.backward(dy)
+    # 粗いほうの型の丸めが効く。float32 の重みを float64 の入力で検算することもある
+    params = [param for layer in network for param in layer.params.values()]
+    dtype = max((a.dtype for a in (x, *params)), key=lambda dtype: np.finfo(dtype).eps)
+    rounding = ROUNDING_STEPS * float(np.finfo(dtype).eps * np.max(np.abs(value)))
+
+    def loss_and_sides() -> tuple[Any, Array]:
+        value, _ = loss(network.forward(x), labels)
+        return value, _sides(network)
+
+    arrays = [
+        (f"{i} {type(layer).__name__}.{name}", param, layer.grads[name])
+        for i, layer in enumerate(network)
+        for name, param in layer.params.items()
+    ]
+    # 数値微分の順伝播は grads を変えないが、逆伝播の結果は先に写しておく
+    return [
+        _compare(name, param, grad.copy(), loss_and_sides, _steps(param, h, dtype), rounding, h)
+        for name, param, grad in [*arrays, ("x", x, dx)]
+    ]
+
+
+class _Differences(NamedTuple):
+    """ある刻みでの数値微分、比べられる要素か、丸めの雑音。"""
+
+    numeric: Array
+    smooth: Array
+    noise: float
+
+
+def _compare(
+    name: str,
+    a: Array,
+    grad: Array,
+    f: Callable[[], tuple[Any, Array]],
+    steps: Array,
+    rounding: float,
+    h: float | None,
+) -> Check:
+    found = [_differences(a, f, steps, rounding)]
+    check = _judge(name, grad, found[0], found[0].noise)
+    if check.ok():
+        return check
+    # 差があるときだけ、刻みを変える。切り捨てなら刻みとともに減り、逆伝播の間違いなら減らない
+    if h is not None:
+        found.append(_differences(a, f, steps / 2, rounding))
+        return _judge(name, grad, found[0], 4 / 3 * _doubt(found, 0))
+    while found[-1].noise * 10 <= check.scale / 100:
+        found.append(_differences(a, f, steps / 10 ** len(found), rounding))
+    doubts = [_doubt(found, i) for i in range(len(found))]
+    best = int(np.argmin(doubts))
+    return _judge(name, grad, found[best], doubts[best])
+
+
+def _differences(
+    a: Array, f: Callable[[], tuple[Any, Array]], steps: Array, rounding: float
+) -> _Differences:
+    numeric, smooth = np.zeros(a.shape), np.zeros(a.shape, dtype=bool)
+    members = a.ndim - 2
+    for at, (plus, sides_plus), (minus, sides_minus), width in _shaken(f, a, steps, members):
+        numeric[at] = np.subtract(plus, minus) / np.where(width == 0, np.inf, width)
+        smooth[at] = np.all(sides_plus == sides_minus, axis=-1) & (width != 0)
+    return _Differences(numeric, smooth, rounding / float(steps.min()))
+
+
+def _doubt(found: list[_Differences], i: int) -> float:
+    """i 番目の刻みの誤差の見積もり: 丸めの雑音と、より細かい刻みとの、雑音を超える食い違いの和。"""
+    here = found[i]
+    gaps = [
+        np.abs(finer.numeric - here.numeric)[finer.smooth & here.smooth].max(initial=0.0)
+        - finer.noise
+        for finer in found[i + 1 :]
+    ]
+    return here.noise + float(max([0.0, *gaps]))
+
+
+def _judge(name: str, grad: Array, found: _Differences, noise: float) -> Check:
+    numeric, smooth, _ = found
+    checked = int(np.count_nonzero(smooth))
+    return Check(
+        name=name,
+        error=float(np.abs(numeric - grad)[smooth].max(initial=0.0)),
+        scale=float(np.maximum(np.abs(numeric), np.abs(grad))[smooth].max(initial=0.0)),
+        noise=noise,
+        checked=checked,
+        kinks=grad.size - checked,
+    )
+
+
+def _sides(network: Network) -> Array:
+    """どのプレ活性が折れ目のどちら側にあるか (..., 個数)。±h で変われば、折れ目をまたいでいる。"""
+    sides = [
+        np.sign(layer.z - kink).reshape(*layer.z.shape[:-2], -1)
+        for layer in network.leaves()
+        if isinstance(layer, Activate)
+        for kink in layer.activation.kinks
+    ]
+    return np.concatenate(sides, axis=-1) if sides else np.zeros((*network.ensemble, 1))

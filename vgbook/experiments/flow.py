@@ -1,0 +1,177 @@
+"""信号の流れ: 学習を始める前のネットワークで、h・δ・dW の大きさを層ごとに測る。
+
+『ゼロから作る』6.2.2 と 6.2.3 は隠れ層の出力だけを描きます。
+ここでは逆伝播の信号も同じように測ります。
+"""
+
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vgbook._edge import Array, check_count
+from vgbook.activations import Activation
+from vgbook.ensemble.chunks import footprint, over_members, take
+from vgbook.initializers import Initializer
+from vgbook.network import Normalization, mlp
+from vgbook.signals import Signals, per_layer, rms, signals
+
+
+def activation_distribution(
+    activation: Activation,
+    init: Initializer,
+    *,
+    rng: np.random.Generator,
+    depth: int = 5,
+    width: int = 100,
+    samples: int = 1000,
+    norm: Normalization | None = None,
+) -> Signals:
+    """『ゼロから作る』6.2.2 と 6.2.3 の実験。標準正規乱数を流し、各層の値をすべて返す。
+
+    元の実験は順伝播だけですが、ここでは出力に標準正規の勾配を与え、逆伝播の信号も返します。
+
+    Parameters
+    ----------
+    activation : Activation
+        全層の後に置く活性化関数。
+    init : Initializer
+        重みの初期値。集団の軸を開いてもかまいません。
+    rng : numpy.random.Generator
+        乱数生成器。
+    depth, width, samples : int
+        層の数、各層の幅、標本数。
+    norm : BatchNorm, LayerNorm or None
+        隠れ層に挟む正規化 (最後の層には入りません)。
+
+    Returns
+    -------
+    Signals
+        どのリストも長さ ``depth``。``h[l]`` の形は (..., samples, width)。
+
+    Raises
+    ------
+    ValueError
+        ``depth``、``width``、``samples`` が正の整数でないとき。
+
+    Examples
+    --------
+    >>> from vgbook.activations import sigmoid
+    >>> from vgbook.initializers import normal
+    >>> flow = activation_distribution(sigmoid, normal(1.0), rng=np.random.default_rng(0))
+    >>> len(flow.h), flow.h[0].shape
+    (5, (1000, 100))
+    """
+    for name, value in (("depth", depth), ("width", width), ("samples", samples)):
+        check_count(name, value)
+    network = mlp([width] * (depth + 1), activation, init, rng=rng, norm=norm, output=activation)
+    x, d_output = rng.standard_normal((2, samples, width))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return signals(network, x, d_output)
+
+
+class Flow(NamedTuple):
+    """層ごとの信号の大きさ。どの配列も (seeds, ..., 層) で、入力側の層から並びます。"""
+
+    h: Array
+    """出力 h の二乗平均平方根 (RMS)。"""
+    h_std: Array
+    """層の全要素の標準偏差。ヒストグラムの「広がり」にあたります。"""
+    h_data_std: Array
+    """同じユニットの、データにわたる標準偏差 (分散をユニットで平均して平方根をとる)。"""
+    delta: Array
+    """δ の RMS。"""
+    dW: Array
+    """重みの勾配の RMS。"""
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """軸の名前。``...`` は集団の軸です。"""
+        return dict.fromkeys(self._fields, ("seed", ..., "layer"))
+
+
+def gradient_flow(
+    activation: Activation,
+    init: Initializer,
+    *,
+    rng: np.random.Generator,
+    depth: int = 20,
+    width: int = 100,
+    samples: int = 200,
+    norm: Normalization | None = None,
+    seeds: int = 10,
+    chunk: int | None = None,
+    executor: Executor | None = None,
+) -> Flow:
+    """深いネットワークで、h・δ・dW の大きさが層とともにどう変わるかを測る。
+
+    Parameters
+    ----------
+    activation, init, depth, width, samples, norm
+        `activation_distribution` と同じ。
+    rng : numpy.random.Generator
+        乱数生成器。
+    seeds : int
+        繰り返しの数。
+    chunk, executor
+        `over_members` と同じ。
+
+    Returns
+    -------
+    Flow
+        各配列の形は (seeds, ..., depth)。
+
+    Raises
+    ------
+    ValueError
+        ``depth``、``width``、``samples``、``seeds`` が正の整数でないとき。
+
+    Examples
+    --------
+    >>> from vgbook.activations import sigmoid
+    >>> from vgbook.initializers import xavier
+    >>> flow = gradient_flow(sigmoid, xavier(), rng=np.random.default_rng(0), depth=5)
+    >>> ratio = flow.delta[:, 0] / flow.delta[:, -1]
+    >>> ratio.shape, bool(ratio.max() < 0.01)
+    ((10,), True)
+    """
+    for name, value in (("depth", depth), ("width", width), ("samples", samples)):
+        check_count(name, value)
+    run = partial(_flow, activation, init, depth, width, samples, norm)
+    nbytes = footprint([width] * (depth + 1), samples)
+    flow: Flow = over_members(
+        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+    )
+    return flow
+
+
+def _flow(
+    activation: Activation,
+    init: Initializer,
+    depth: int,
+    width: int,
+    samples: int,
+    norm: Normalization | None,
+    rng: np.random.Generator,
+    part: slice = slice(None),
+) -> Flow:
+    s = activation_distribution(
+        activation, take(init, part), rng=rng, depth=depth, width=width, samples=samples, norm=norm
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Flow(
+            h=per_layer(rms, s.h),
+            h_std=per_layer(_std, s.h),
+            h_data_std=per_layer(_data_std, s.h),
+            delta=per_layer(rms, s.delta),
+            dW=per_layer(rms, s.dW),
+        )
+
+
+def _std(a: Array) -> Any:
+    return rms(a - a.mean(axis=(-2, -1), keepdims=True))
+
+
+def _data_std(a: Array) -> Any:
+    return rms(a - a.mean(axis=-2, keepdims=True))

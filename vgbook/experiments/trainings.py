@@ -1,0 +1,332 @@
+"""学習の実験: 6.2.4 (初期値の比較)、6.3.2 (バッチ正規化)、学習中の層ごとの速さ。
+
+図は描きません。配列を受け取り、配列を返します。結果の先頭は seed の軸です。
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vgbook._edge import Array, check_count, check_data, check_labels, check_positive, check_shape
+from vgbook.activations import Activation, relu, sigmoid
+from vgbook.ensemble.chunks import footprint, over_members, take, take_rates
+from vgbook.experiments.datasets import Dataset, digits
+from vgbook.initializers import Initializer, he, normal, stack, xavier
+from vgbook.layers.normalization import BatchNorm
+from vgbook.network import Network, Normalization, mlp
+from vgbook.signals import per_layer, rms
+from vgbook.training.loop import History, check_rates, fit
+from vgbook.training.optimizers import SGD
+
+BOOK_STDS = np.logspace(0, -4, 16)
+"""『ゼロから作る』6.3.2 の 16 通りの標準偏差 (1 から 10⁻⁴)。"""
+
+
+def compare_initializers(
+    data: Dataset | None = None,
+    *,
+    rng: np.random.Generator,
+    init: Initializer | None = None,
+    activation: Activation = relu,
+    hidden: Sequence[int] = (100, 100, 100, 100),
+    lr: ArrayLike = 0.01,
+    steps: int = 2000,
+    batch_size: int = 128,
+    evaluate_every: int | None = 100,
+    seeds: int = 10,
+    chunk: int | None = None,
+    executor: Executor | None = None,
+) -> History:
+    """『ゼロから作る』6.2.4 の実験。初期値だけを変えて学習を比べる。
+
+    Parameters
+    ----------
+    data : Dataset, optional
+        データ。省略すると `digits`。MNIST なら ``mnist(folder)`` を渡します。
+    rng : numpy.random.Generator
+        乱数生成器。
+    init : Initializer, optional
+        比べる初期値。省略すると ``stack(normal(0.01), xavier(), he())``。
+    activation : Activation
+        隠れ層の活性化関数。
+    hidden : sequence of int
+        隠れ層の幅。
+    lr : float or array_like
+        SGD の学習率。
+    steps, batch_size, evaluate_every
+        `fit` と同じ。損失は、元の実験と同じく更新の後に測り直します。
+    seeds, chunk, executor
+        `over_members` と同じ。
+
+    Returns
+    -------
+    History
+        ``loss`` の形は (seeds, steps, ...)、``...`` は ``init`` の集団の軸。
+
+    Raises
+    ------
+    ValueError, TypeError
+        `mlp` や `fit` と同じ。
+
+    Examples
+    --------
+    >>> history = compare_initializers(rng=np.random.default_rng(0), steps=20, seeds=2)
+    >>> history.loss.shape
+    (2, 20, 3)
+    """
+    data = _data(data)
+    init = stack(normal(0.01), xavier(), he()) if init is None else init
+    schedule = {"steps": steps, "batch_size": batch_size, "evaluate_every": evaluate_every}
+    run = partial(
+        _train, data, activation, init, hidden, lr, None, {**schedule, "reevaluate": True}
+    )
+    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    history: History = over_members(
+        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+    )
+    return history
+
+
+class BatchNormGrid(NamedTuple):
+    """バッチ正規化の有無による学習の違い。"""
+
+    plain: History
+    """バッチ正規化なし。"""
+    normalized: History
+    """バッチ正規化あり。初期の重みとミニバッチは ``plain`` と同じ。"""
+
+
+def batch_norm_grid(
+    data: Dataset | None = None,
+    *,
+    rng: np.random.Generator,
+    stds: ArrayLike = BOOK_STDS,
+    hidden: Sequence[int] = (100, 100, 100, 100, 100),
+    lr: ArrayLike = 0.01,
+    steps: int = 191,
+    batch_size: int = 100,
+    evaluate_every: int | None = 10,
+    norm: Normalization | None = None,
+    seeds: int = 10,
+    chunk: int | None = None,
+    executor: Executor | None = None,
+) -> BatchNormGrid:
+    """『ゼロから作る』6.3.2 の実験。初期値の標準偏差ごとに、バッチ正規化の有無を比べる。
+
+    1 エポックを 10 回の更新と数え、0, 10, …, 190 番目の更新の後に正解率を測ります (計 191 回)。
+
+    Parameters
+    ----------
+    data : Dataset, optional
+        データ。省略すると `digits`。訓練データは先頭の 1000 個だけを使います。
+    rng : numpy.random.Generator
+        乱数生成器。
+    stds : array_like
+        重みの標準偏差。数 1 つなら 6.3.2 の最初の図 (1 つの初期値での比較) になります。
+    hidden, lr, steps, batch_size, evaluate_every, seeds, chunk, executor
+        `compare_initializers` と同じ。
+    norm : BatchNorm, LayerNorm, partial or None
+        使う正規化。省略すると、元の実験と同じ ε = 10⁻⁶・偏りのある移動分散のバッチ正規化。
+
+    Returns
+    -------
+    BatchNormGrid
+        ``plain.train_accuracy`` の形は (seeds, 20, ...)、``...`` は ``stds`` の形。
+
+    Raises
+    ------
+    ValueError, TypeError
+        `mlp` や `fit` と同じ。
+
+    Examples
+    --------
+    >>> grid = batch_norm_grid(stds=[1.0, 0.1], rng=np.random.default_rng(0), steps=21, seeds=2)
+    >>> grid.normalized.train_accuracy.shape
+    (2, 3, 2)
+    """
+    data = _data(data)
+    data = data._replace(x_train=data.x_train[:1000], labels_train=data.labels_train[:1000])
+    book_norm = partial(BatchNorm, eps=1e-6, unbiased=False, running_var=0.0)
+    schedule = {"steps": steps, "batch_size": batch_size, "evaluate_every": evaluate_every}
+    init = normal(stds)
+    train = partial(_train, data, relu, init, hidden, lr)
+    run = partial(_with_and_without, train, book_norm if norm is None else norm, schedule)
+    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    grid: BatchNormGrid = over_members(
+        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+    )
+    return grid
+
+
+def _with_and_without(
+    train: Callable[..., History],
+    norm: Normalization,
+    schedule: dict[str, Any],
+    rng: np.random.Generator,
+    part: slice,
+) -> BatchNormGrid:
+    twin = copy.deepcopy(rng)  # 同じ乱数列から、同じ重みと同じミニバッチを引く
+    return BatchNormGrid(train(None, schedule, rng, part), train(norm, schedule, twin, part))
+
+
+class Speed(NamedTuple):
+    """学習しながら測った、層ごとの勾配の大きさ。形は (seeds, 回数, ..., 層)。"""
+
+    at: Array
+    """測ったステップ、(seeds, 回数)。"""
+    dW: Array
+    """重みの勾配の RMS。"""
+    update: Array
+    """更新と重みの比 lr·RMS(dW)/RMS(W)。"""
+    loss: Array
+    """ミニバッチでの損失、(seeds, steps, ...)。"""
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """軸の名前。``...`` は集団の軸です。"""
+        measured = ("seed", "measurement")
+        layers = (*measured, ..., "layer")
+        return {"at": measured, "dW": layers, "update": layers, "loss": ("seed", "step", ...)}
+
+
+def learning_speed(
+    data: Dataset | None = None,
+    *,
+    rng: np.random.Generator,
+    activation: Activation = sigmoid,
+    init: Initializer | None = None,
+    hidden: Sequence[int] = (30, 30, 30, 30),
+    lr: float = 0.1,
+    steps: int = 500,
+    batch_size: int = 100,
+    every: int = 10,
+    norm: Normalization | None = None,
+    seeds: int = 10,
+    chunk: int | None = None,
+    executor: Executor | None = None,
+) -> Speed:
+    """学習の間、各層がどれだけの速さで動くかを測る。
+
+    Parameters
+    ----------
+    data, rng, activation, init, hidden, steps, batch_size, seeds, chunk, executor
+        `compare_initializers` と同じ。``init`` を省略すると `xavier`。
+    lr : float
+        SGD の学習率。
+    every : int
+        何ステップごとに測るか。
+    norm : BatchNorm, LayerNorm or None
+        隠れ層に挟む正規化。
+
+    Returns
+    -------
+    Speed
+
+    Raises
+    ------
+    ValueError, TypeError
+        `mlp` や `fit` と同じ。
+
+    Examples
+    --------
+    >>> speed = learning_speed(rng=np.random.default_rng(0), steps=11, seeds=2)
+    >>> speed.dW.shape
+    (2, 2, 5)
+    """
+    check_count("every", every)
+    check_positive("lr", lr)
+    init = xavier() if init is None else init
+    schedule = {"steps": steps, "batch_size": batch_size}
+    data = _data(data)
+    run = partial(_speed, data, activation, init, hidden, lr, norm, schedule, every)
+    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    speed: Speed = over_members(
+        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+    )
+    return speed
+
+
+def _speed(
+    data: Dataset,
+    activation: Activation,
+    init: Initializer,
+    hidden: Sequence[int],
+    lr: float,
+    norm: Normalization | None,
+    schedule: dict[str, Any],
+    every: int,
+    rng: np.random.Generator,
+    part: slice,
+) -> Speed:
+    at: list[int] = []
+    grads: list[Array] = []
+    ratios: list[Array] = []
+
+    def watch(step: int, network: Network) -> None:
+        if step % every == 0:
+            dW = per_layer(rms, [affine.grads["W"] for affine in network.affines])
+            W = per_layer(rms, [affine.params["W"] for affine in network.affines])
+            at.append(step)
+            grads.append(dW)
+            ratios.append(lr * dW / W)
+
+    schedule = {**schedule, "watch": watch}
+    history = _train(data, activation, init, hidden, lr, norm, schedule, rng, part)
+    return Speed(np.array(at), np.stack(grads), np.stack(ratios), history.loss)
+
+
+def _train(
+    data: Dataset,
+    activation: Activation,
+    init: Initializer,
+    hidden: Sequence[int],
+    lr: ArrayLike,
+    norm: Normalization | None,
+    schedule: dict[str, Any],
+    rng: np.random.Generator,
+    part: slice = slice(None),
+) -> History:
+    x, labels = data.x_train, data.labels_train
+    widths = _widths(data, hidden)
+    network = mlp(widths, activation, take(init, part), rng=rng, norm=norm, dtype=x.dtype)
+    lr = take_rates(lr, init, part)
+    schedule = {**schedule, "x_test": data.x_test, "labels_test": data.labels_test}
+    return fit(network, SGD(lr), x, labels, rng=rng, progress=False, **schedule)
+
+
+def _widths(data: Dataset, hidden: Sequence[int]) -> list[int]:
+    classes = int(max(data.labels_train.max(), data.labels_test.max())) + 1
+    return [data.x_train.shape[1], *check_shape("hidden", hidden), classes]
+
+
+def _nbytes(
+    data: Dataset, init: Initializer, hidden: Sequence[int], lr: ArrayLike, batch_size: int
+) -> int:
+    """1 つのネットワークの学習が使うバイト数。集団を塊に分ける前に、形の食い違いも調べる。"""
+    check_positive("lr", lr, many=True)
+    if isinstance(init, Initializer):
+        check_rates(lr, init.ensemble)
+    check_count("batch_size", batch_size)
+    return footprint(_widths(data, hidden), batch_size, data.x_train.dtype)
+
+
+def _data(data: Dataset | None) -> Dataset:
+    if data is not None and not isinstance(data, Dataset):
+        raise TypeError(
+            "data には Dataset (digits() や mnist(folder) の結果) を渡してください。"
+            f"受け取った型: {type(data).__name__}"
+        )
+    if data is None:
+        return digits(np.float32)
+    x_train, x_test = (check_data(name, getattr(data, name)) for name in ("x_train", "x_test"))
+    return Dataset(
+        x_train,
+        check_labels("labels_train", data.labels_train, size=len(x_train)),
+        x_test,
+        check_labels("labels_test", data.labels_test, size=len(x_test)),
+    )

@@ -1,0 +1,313 @@
+"""学習: ミニバッチを引き、順伝播、逆伝播、更新を繰り返す。
+
+ネットワークが集団でも、このループは 1 文字も変わりません。発散した要素は NaN のまま記録し、
+ほかの要素の学習は続けます。
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vgbook._edge import (
+    Array,
+    as_array,
+    check_callable,
+    check_count,
+    check_data,
+    check_flag,
+    check_labels,
+    check_rng,
+)
+from vgbook._progress import progress_bar
+from vgbook.layers.normalization import BatchNorm
+from vgbook.network import Network, check_network
+from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
+from vgbook.training.optimizers import check_optimizer
+
+CHUNK = 100
+"""正解率を測るとき、一度に流す標本の数。"""
+
+
+class Optimizer(Protocol):
+    """最適化手法の約束事。"""
+
+    def step(self, network: Network) -> None:
+        """直前の逆伝播が残した勾配で、重みを 1 回更新する。"""
+
+
+class History(NamedTuple):
+    """学習の記録。``...`` は集団の軸です。"""
+
+    loss: Array
+    """各ステップのミニバッチでの損失、(steps, ...)。発散した後は NaN。"""
+    at: Array
+    """正解率を測ったステップ (更新した後)、(回数,)。"""
+    train_accuracy: Array
+    """訓練データ全体での正解率、(回数, ...)。発散した要素は NaN。"""
+    test_accuracy: Array
+    """テストデータでの正解率、(回数, ...)。テストデータがなければ NaN。"""
+    diverged_at: Array
+    """損失が有限でなくなったステップ、(...)。発散しなければ −1。最後の更新で壊れた要素も、
+    損失を測り直さなければ −1 のままです (正解率は NaN になります)。"""
+
+    @property
+    def diverged(self) -> Array:
+        """発散したか、(...) の真偽値。"""
+        return self.diverged_at >= 0
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """軸の名前。``...`` は集団の軸です。`over_seeds` を通った記録は先頭に seed をもちます。"""
+        seed = ("seed",) * (self.at.ndim - 1)
+        measured = (*seed, "measurement")
+        return {
+            "loss": (*seed, "step", ...),
+            "at": measured,
+            "train_accuracy": (*measured, ...),
+            "test_accuracy": (*measured, ...),
+            "diverged_at": (*seed, ...),
+        }
+
+
+def accuracy(network: Network, x: Array, labels: Array) -> Array:
+    """推論での正解率を測る。
+
+    Parameters
+    ----------
+    network : Network
+        集団でもかまいません。
+    x : ndarray, shape (N, n_in)
+        入力。
+    labels : ndarray of int, shape (N,)
+        正解のクラス。
+
+    Returns
+    -------
+    ndarray, shape (...)
+        正解率 (0〜1)。出力が有限でない要素は NaN。NaN の argmax は 0 番のクラスになるので、
+        数えてしまうと「0 の割合」が正解率に見えてしまいます。
+
+    Raises
+    ------
+    TypeError
+        ``network`` が Affine を含む Network でないとき、``x`` や ``labels`` の型が違うとき。
+    ValueError
+        ``x`` の形が合わないとき、``labels`` の長さや範囲が合わないとき。
+
+    Examples
+    --------
+    >>> from vgbook.layers.affine import Affine
+    >>> accuracy(Network([Affine(np.eye(2))]), np.eye(2), np.array([0, 0]))
+    np.float64(0.5)
+    """
+    x, labels = _check_pair(network, x, labels, "x", "labels")
+    with np.errstate(all="ignore"):
+        # 集団を一度に流すと途中の配列がキャッシュからあふれるので、標本を小分けにする
+        chunks = [network.predict(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
+    logits = np.concatenate(chunks, axis=-2)
+    correct = (_classes(logits) == labels).mean(axis=-1)
+    return np.where(np.isfinite(logits).all(axis=(-2, -1)), correct, np.nan)[()]
+
+
+def _classes(logits: Array) -> Array:
+    """最大の出力のクラス。出力が 1 つなら、正のときクラス 1。"""
+    classes: Array = logits[..., 0] > 0 if logits.shape[-1] == 1 else logits.argmax(axis=-1)
+    return classes
+
+
+def fit(
+    network: Network,
+    optimizer: Optimizer,
+    x: Array,
+    labels: Array,
+    *,
+    steps: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    loss: Callable[[Array, Array], tuple[Array, Array]] = softmax_cross_entropy,
+    x_test: Array | None = None,
+    labels_test: Array | None = None,
+    evaluate_every: int | None = None,
+    reevaluate: bool = False,
+    watch: Callable[[int, Network], None] | None = None,
+    progress: bool = True,
+) -> History:
+    """ネットワークを学習させる。
+
+    ミニバッチは重複を許して引き、集団の全員が同じものを使います。1 秒を超える学習では、端末か
+    ノートブックに進み具合を表示します。環境変数 ``TQDM_DISABLE=1`` があれば何も出しません。
+
+    Parameters
+    ----------
+    network : Network
+        学習させるネットワーク。重みは書き換わります。
+    optimizer : SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW or Clip
+        最適化手法。
+    x : ndarray, shape (N, n_in)
+        訓練データ。
+    labels : ndarray of int, shape (N,)
+        正解のクラス。`mean_squared_error` のように目標の値と比べる ``loss`` なら、目標 (N, n_out)。
+    steps, batch_size : int
+        更新の回数と、ミニバッチの大きさ (N 以下)。
+    rng : numpy.random.Generator
+        ミニバッチを引く乱数生成器。
+    loss : callable
+        ``(出力, 正解)`` から ``(損失, ∂L/∂出力)`` を返す関数。
+    x_test, labels_test : ndarray, optional
+        テストデータ。
+    evaluate_every : int, optional
+        何ステップごとに正解率を測るか。最初の更新の後にも測ります。``labels`` がクラスのときだけ。
+    reevaluate : bool
+        True なら、損失を更新の後に同じミニバッチで測り直します (『ゼロから作る』6.2.4 の流儀)。
+    watch : callable, optional
+        毎ステップ、逆伝播の後・更新の前に ``watch(step, network)`` を呼びます。
+    progress : bool
+        進み具合を表示するか。
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    TypeError
+        ``network``、``optimizer``、``rng``、``loss`` などの型が違うとき。
+    ValueError
+        データが空・有限でない・形が合わない、``batch_size`` がデータより大きい、
+        バッチ正規化に大きさ 1 のバッチを渡した、など。
+
+    Examples
+    --------
+    >>> from vgbook.activations import relu
+    >>> from vgbook.initializers import he
+    >>> from vgbook.network import mlp
+    >>> from vgbook.training.optimizers import SGD
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 2))
+    >>> labels = (x[:, 0] > x[:, 1]).astype(int)
+    >>> network = mlp([2, 16, 2], relu, he(), rng=rng)
+    >>> history = fit(network, SGD(0.5), x, labels, steps=200, batch_size=50, rng=rng)
+    >>> bool(accuracy(network, x, labels) > 0.95), history.loss.shape
+    (True, (200,))
+    """
+    check_callable("loss", loss)
+    if watch is not None:
+        check_callable("watch", watch)
+    check_flag("reevaluate", reevaluate)
+    check_flag("progress", progress)
+    x, labels = _check_pair(network, x, labels, "x", "labels", loss)
+    _check_optimizer(network, optimizer)
+    if evaluate_every is not None and labels.ndim != 1:
+        raise ValueError(
+            "正解率は、labels がクラスの番号 (標本数,) のときだけ測れます。evaluate_every を"
+            f"省いてください。受け取った labels の形: {labels.shape}"
+        )
+    has_test = x_test is not None and labels_test is not None
+    if (x_test is None) != (labels_test is None):
+        only = "labels_test" if x_test is None else "x_test"
+        raise ValueError(
+            f"x_test と labels_test は両方渡すか、両方省いてください。受け取った引数: {only} だけ"
+        )
+    if x_test is not None and labels_test is not None:
+        x_test, labels_test = _check_pair(network, x_test, labels_test, "x_test", "labels_test")
+    steps = _check_schedule(network, steps, batch_size, len(x), evaluate_every)
+    check_rng(rng)
+
+    dtype = np.result_type(x, *(affine.params["W"] for affine in network.affines))
+    losses = np.full((steps, *network.ensemble), np.nan, dtype)
+    diverged_at = np.full(network.ensemble, -1)
+    at, train, test = [], [], []
+    with np.errstate(all="ignore"), progress_bar(steps, "学習", show=progress) as bar:
+        for step in range(steps):
+            batch = rng.integers(len(x), size=batch_size)
+            losses[step], dy = loss(network.forward(x[batch]), labels[batch])
+            network.gradients(dy)
+            if watch is not None:
+                watch(step, network)
+            optimizer.step(network)
+            if reevaluate:
+                losses[step], _ = loss(network.forward(x[batch]), labels[batch])
+            if evaluate_every is not None and step % evaluate_every == 0:
+                at.append(step)
+                train.append(accuracy(network, x, labels))
+                if has_test:
+                    test.append(accuracy(network, x_test, labels_test))  # type: ignore[arg-type]
+            fresh = ~np.isfinite(losses[step]) & (diverged_at < 0)
+            if fresh.any():
+                diverged_at = np.where(fresh, step, diverged_at)
+                bar.set_postfix_str(f"発散 {np.count_nonzero(diverged_at >= 0)}/{fresh.size}")
+            bar.update()
+    shape = (len(at), *network.ensemble)
+    missing = np.full(shape, np.nan)
+    return History(
+        loss=np.where(np.isfinite(losses), losses, np.nan).astype(dtype),
+        at=np.array(at, dtype=int),
+        train_accuracy=np.array(train).reshape(shape),
+        test_accuracy=np.array(test).reshape(shape) if has_test else missing,
+        diverged_at=diverged_at,
+    )
+
+
+def _check_pair(
+    network: Network, x: Array, labels: Array, x_name: str, labels_name: str, loss: Any = None
+) -> tuple[Array, Array]:
+    check_network(network)
+    n_out = network.affines[-1].params["W"].shape[-1]
+    x = check_data(x_name, x, width=network.n_in)
+    if x.ndim != 2:
+        raise ValueError(f"{x_name} の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
+    if loss is not mean_squared_error and (
+        loss in (None, softmax_cross_entropy) or _are_classes(labels)
+    ):
+        # 出力が 1 つなら、その正負で 2 クラスに分ける
+        return x, check_labels(labels_name, labels, size=len(x), classes=max(n_out, 2))
+    targets = check_data(labels_name, labels, width=n_out)
+    if len(targets) != len(x):
+        raise ValueError(
+            f"{x_name} と {labels_name} の標本数は同じにしてください。"
+            f"受け取った数: {len(x)} と {len(targets)}"
+        )
+    return x, targets
+
+
+def _are_classes(labels: object) -> bool:
+    """クラスの番号の列 (整数の 1 次元の配列) か。"""
+    array = as_array("labels", labels)
+    return array.ndim == 1 and array.dtype.kind in "iu"
+
+
+def _check_optimizer(network: Network, optimizer: object) -> None:
+    check_optimizer(optimizer)
+    check_rates(getattr(optimizer, "lr", 1.0), network.ensemble)
+
+
+def check_rates(lr: ArrayLike, ensemble: tuple[int, ...]) -> None:
+    """学習率の形が集団の軸にそろうことを確かめる。"""
+    try:
+        fits = np.broadcast_shapes(np.shape(lr), ensemble) == ensemble
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"optimizer の lr の形は、集団の軸 {ensemble} にそろえてください。"
+            f"受け取った形: {np.shape(lr)}"
+        )
+
+
+def _check_schedule(
+    network: Network, steps: int, batch_size: int, size: int, evaluate_every: int | None
+) -> int:
+    if check_count("batch_size", batch_size) > size:
+        raise ValueError(
+            f"batch_size は標本数 {size} 以下にしてください。受け取った値: {batch_size}"
+        )
+    if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.leaves()):
+        raise ValueError(
+            "バッチ正規化の学習には大きさ 2 以上のミニバッチが必要です。大きさ 1 では"
+            "平均を引いた値がすべて 0 になります。受け取った値: batch_size=1"
+        )
+    if evaluate_every is not None:
+        check_count("evaluate_every", evaluate_every)
+    return check_count("steps", steps)
