@@ -68,10 +68,12 @@ class Activation:
                 f"kinks には有限な実数のタプルを渡してください。受け取った値: {self.kinks!r}"
             )
 
+    @np.errstate(under="ignore")
     def __call__(self, z: ArrayLike) -> Array:
         """φ(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
         return self.f(_as_float(z))
 
+    @np.errstate(under="ignore")
     def derivative(self, z: ArrayLike) -> Array:
         """φ′(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
         return self.df(_as_float(z))
@@ -104,17 +106,18 @@ def _as_float(z: ArrayLike) -> Array:
 # fmt: off
 # --- 折れ線の仲間。z = 0 での傾きは「左側の値」と約束します (ReLU なら 0)。
 #     最大値を取ったり切り詰めたりする書き方なら、NaN は NaN のまま通り抜けます。
+#     0 の符号は PyTorch に合わせます (ReLU と ELU は −0.0 を −0.0 のまま通し、傾きの 0 は +0.0)。
 
 def _constant(z: Array, value: float) -> Array:  return np.where(np.isnan(z), z, value)
 
-def _step(z: Array) -> Array:        return np.ceil(np.clip(z, 0.0, 1.0))
+def _step(z: Array) -> Array:        return np.ceil(np.clip(z, 0.0, 1.0)) + 0.0
 def _d_step(z: Array) -> Array:      return _constant(z, 0.0)
 
 def _identity(z: Array) -> Array:    return +z
 def _d_identity(z: Array) -> Array:  return _constant(z, 1.0)
 
-def _relu(z: Array) -> Array:        return np.maximum(z, 0.0)
-def _d_relu(z: Array) -> Array:      return np.ceil(np.clip(z, 0.0, 1.0))
+def _relu(z: Array) -> Array:        return np.where(z < 0, 0.0, z)
+def _d_relu(z: Array) -> Array:      return np.ceil(np.clip(z, 0.0, 1.0)) + 0.0
 
 def _leaky_relu(z: Array, slope: float) -> Array:
     leak: Array = slope * z
@@ -123,7 +126,8 @@ def _d_leaky_relu(z: Array, slope: float) -> Array:
     return np.maximum(np.sign(z), slope)
 
 def _elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
-    return scale * np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0)))
+    with np.errstate(over="ignore"):  # SELU は、最大の数の近くで型をあふれて inf になる
+        return scale * np.where(z > 0, z, alpha * np.expm1(np.where(z > 0, 0.0, z)))
 def _d_elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
     return scale * np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0.0)))
 

@@ -66,9 +66,9 @@ def test_rows_that_could_not_be_measured_are_not_called_healthy():
     net = network(relu, he())
     net.affines[3].params["W"][:] = np.inf
     rows = diagnose(net, X, LABELS).rows()
-    assert [row[-1] for row in rows] == ["—"] * 3 + ["発散"] + ["—"] * 5
-    assert [row[1] == "—" for row in rows] == [False] * 3 + [True] * 6  # h は発散するまで測れる
-    assert all(set(row[2:-1]) == {"—"} for row in rows)
+    assert [row[-1] for row in rows] == ["―"] * 3 + ["発散"] + ["―"] * 5
+    assert [row[1] == "―" for row in rows] == [False] * 3 + [True] * 6  # h は発散するまで測れる
+    assert all(set(row[2:-1]) == {"―"} for row in rows)
 
 
 def test_an_overflow_that_the_next_activation_hides_is_divergence():
@@ -80,7 +80,7 @@ def test_an_overflow_that_the_next_activation_hides_is_divergence():
     d = diagnose(net, x, np.zeros((2, 1)), loss=mean_squared_error)
     rules = [f.rule for f in d.findings if (f.layer, f.verdict) == (1, "発散")]
     assert [rule.split("、")[0] for rule in rules] == ["h"]
-    assert d.rows()[0][1] == "—"
+    assert d.rows()[0][1] == "―"
 
 
 def overflowing_backward():
@@ -98,7 +98,7 @@ def test_a_gradient_that_overflows_is_divergence_even_if_the_output_is_finite():
     assert ("発散", "δ、dW が有限でない") in [
         (f.verdict, f.rule) for f in d.findings if f.layer == 1
     ]
-    assert d.rows()[0][3:6] == ["—"] * 3
+    assert d.rows()[0][3:6] == ["―"] * 3
     assert d.rows()[0][-1] == "発散"
     assert not d.healthy
 
@@ -216,7 +216,7 @@ def test_without_a_gradient_at_the_output_nothing_is_called_vanishing_or_healthy
     net = network(relu, he())
     d = diagnose(net, X, net.forward(X), loss=mean_squared_error)
     assert [(f.layer, f.verdict) for f in d.findings] == [(9, "無勾配")]
-    assert [row[-1] for row in d.rows()] == ["—"] * 8 + ["無勾配"]
+    assert [row[-1] for row in d.rows()] == ["―"] * 8 + ["無勾配"]
     assert not d.healthy
 
 

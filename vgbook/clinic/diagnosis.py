@@ -80,7 +80,7 @@ class Diagnosis:
     blocks : mapping of int to int
         残差ブロックの枝にある層の番号から、何番目のブロックかへの対応。
 
-    発散のために測れなかった値は NaN で、表では「—」です。
+    発散のために測れなかった値は NaN で、表では「―」です。
     """
 
     h: Array
@@ -101,7 +101,7 @@ class Diagnosis:
     def rows(self) -> list[list[str]]:
         """層ごとの値を文字にした表。"""
         # 比べる基準は出力層の δ なので、それが測れなければ、どの層も良好とは言えない
-        healthy = "良好" if self.delta[-1] > 0 else "—"
+        healthy = "良好" if self.delta[-1] > 0 else "―"
         table = []
         for i in range(len(self.h)):
             names = [f.verdict for f in self.findings if f.layer == i + 1]
@@ -109,8 +109,8 @@ class Diagnosis:
             shares = [100 * v[i] for v in (self.saturated, self.dead)]
             table.append(
                 [f"{i + 1}{self._branch(i + 1)}"]
-                + ["—" if np.isnan(size) else f"{size:.1e}" for size in sizes]
-                + ["—" if np.isnan(share) else f"{share:.0f} %" for share in shares]
+                + ["―" if np.isnan(size) else f"{size:.1e}" for size in sizes]
+                + ["―" if np.isnan(share) else f"{share:.0f} %" for share in shares]
                 + ["、".join(names) or healthy]
             )
         return table

@@ -148,12 +148,14 @@ class Activate:
     def __repr__(self) -> str:
         return f"Activate({self.activation})"
 
+    @np.errstate(under="ignore")  # 裾の exp は 0 に丸めてよい
     def forward(self, x: Array) -> Array:
         """h = φ(z)。"""
         self.z = signal("x", x)
         self.h = self.activation.f(self.z)
         return self.h
 
+    @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """上から来た勾配に φ′(z) を掛ける。ここが連鎖律の 1 段です。"""
         return upstream(dy, getattr(self, "z", None)) * self.activation.df(self.z)

@@ -119,10 +119,7 @@ class Recurrent:
 
 
 class LastStep:
-    r"""最後の時刻の隠れ状態だけを取り出す層。
-
-    .. math:: y = h_T, \qquad \frac{\partial L}{\partial h_t} =
-              \begin{cases} \delta & (t = T) \\ 0 & (t < T) \end{cases}
+    """最後の時刻の隠れ状態だけを取り出す層。y = h_T で、勾配は最後の時刻にだけ届きます。
 
     `Recurrent` の後に置くと、時刻の軸がなくなり、続く `Affine` で答えを読み出して学習できます。
 
