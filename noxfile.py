@@ -158,7 +158,7 @@ def versions(session: nox.Session, resolution: str) -> None:
     )
     session.run_install("uv", "pip", "install", "--quiet", "--requirements", str(pins))
     session.run("pytest", "-n", "auto", "-m", "not docs", *session.posargs)
-    session.run("pytest", "-n", "auto", "tests/test_docs_build.py", *session.posargs)
+    session.run("pytest", "-n", "auto", "tests/site/test_build.py", *session.posargs)
 
 
 @nox.session

@@ -167,7 +167,9 @@ def visit(browser: Any, url: str, width: int, scheme: str) -> dict[str, Any]:
 
 def answers(browser: Any, site: str) -> dict[str, float]:
     """試験の表の問いを引く。"""
-    table = tomllib.loads((ROOT / "tests" / "search_queries.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads(
+        (ROOT / "tests" / "site" / "search_queries.toml").read_text(encoding="utf-8")
+    )
     page = browser.new_page()
     page.goto(f"{site}search.html")
     places, times = [], []

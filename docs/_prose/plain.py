@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-DOCS = HERE.parent
+sys.path.insert(0, str(HERE.parent / "_ext"))
+
+from vg.manuscript import FENCE, Manuscript  # noqa: E402
 
 PROSE_FENCES = ("{table}", "{glossary}")  # 中が文章の囲み
-FENCE = re.compile(r"^(`{3,})(.*)\n((?:.*\n)*?)\1[ \t]*$", re.M)
 EXAM = r"(?:(?!- \[|:{3,}).*\n)*"  # 囲みの終わりか、選択肢まで
 BLANKED = re.compile(
     rf"^:{{3,}}\{{quiz\}}.*\n{EXAM}"  # 問題文。試験にならって「である」で書く
@@ -42,8 +43,8 @@ def plain(source: str) -> str:
     """原稿 ``source`` を、同じ行数の Markdown にする。"""
 
     def without_code(fence: re.Match[str]) -> str:
-        keep = fence[2].startswith(PROSE_FENCES)
-        return f"\n{fence[3]}" if keep else "\n" * fence[0].count("\n")
+        keep = fence["info"].startswith(PROSE_FENCES)
+        return f"\n{fence['body']}" if keep else "\n" * fence[0].count("\n")
 
     text = FENCE.sub(without_code, source)
     text = BLANKED.sub(lambda match: "\n" * match[0].count("\n"), text)
@@ -60,12 +61,10 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json", ".npmrc", ".textlintrc.yml", "prh.yml"):
         shutil.copy(HERE / name, folder)
-    for page in sorted(DOCS.rglob("*.md")):
-        inside = page.relative_to(DOCS)
-        if not inside.parts[0].startswith("_"):
-            target = folder / "docs" / inside
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(plain(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in Manuscript().pages.values():
+        target = folder / "docs" / f"{page.name}.md"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(plain(page.text), encoding="utf-8")
 
 
 if __name__ == "__main__":

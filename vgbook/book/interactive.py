@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, as_array, check_count
-from vgbook.book.plotting import COLORS, SERIES
+from vgbook.book.plotting import COLORS, look
 
 NOTE = "この図は、ウェブ版のページで JavaScript を使えるときに動かせます。"
 DIGITS = 3  # 有効数字。画面の 1 画素より十分に細かい
@@ -69,8 +69,8 @@ class Panel:
     """幅の目安と高さ (CSS のピクセル)。幅が足りなければ折り返し、余れば広がります。"""
 
 
-def line(label: str, y: ArrayLike, series: int = 0, *, x: ArrayLike | None = None) -> Series:
-    """線 1 本。``series`` は `vgbook.book.plotting.SERIES` の何番目の色・印・線種を使うか。
+def line(label: str, y: ArrayLike, series: int | str = 0, *, x: ArrayLike | None = None) -> Series:
+    """線 1 本。``series`` は `vgbook.book.plotting.look` に渡す番号か言葉。
 
     ``x`` を渡すと、軸の ``x`` の代わりに使います。
 
@@ -79,13 +79,13 @@ def line(label: str, y: ArrayLike, series: int = 0, *, x: ArrayLike | None = Non
     >>> line("例", [1.0, 2.0]).color
     '#0072B2'
     """
-    color, marker, dash = SERIES[series % len(SERIES)]
+    color, marker, dash = look(series)
     stroke = DASHES[dash] if isinstance(dash, str) else " ".join(f"{2 * n}" for n in dash[1])
     place = None if x is None else np.asarray(x, float)
     return Series(label, np.asarray(y, float), color, marker, stroke, x=place)
 
 
-def measured(label: str, samples: ArrayLike, series: int = 0) -> Series:
+def measured(label: str, samples: ArrayLike, series: int | str = 0) -> Series:
     """種にわたる中央値の線と、最小から最大の帯。``samples`` の形は (seeds, ..., 点の数)。
 
     NaN の種は除きます。全部 NaN の点で、線は途切れます。
@@ -114,7 +114,7 @@ def theory(y: ArrayLike, label: str = "理論", *, x: ArrayLike | None = None) -
     return replace(line(label, y, x=x), color=COLORS["theory"], marker="", dash="5 3")
 
 
-def bars(label: str, y: ArrayLike, series: int = 0) -> Series:
+def bars(label: str, y: ArrayLike, series: int | str = 0) -> Series:
     """棒の列。軸の ``x`` には、棒より 1 つ多い区間の端を渡します。
 
     Examples

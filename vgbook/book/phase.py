@@ -85,7 +85,7 @@ def phase_diagram(
     x = np.arange(1, depth + 1)
     panel = partial(Panel, x=x, xlabel=LAYER, xticks=(1, 5, 10, 15, 20), size=PAIR)
     panels = [
-        Panel("相図", edge, [critical, here], "重みの分散 σ_w²", "バイアスの分散 σ_b²", size=PAIR),
+        Panel("相図", edge, [critical, here], "重みの分散", "バイアスの分散", size=PAIR),
         panel("信号の大きさ", series=[measured("q", walk.q), theory(q)], ylabel="q", ylog=True),
         panel("2 つの入力の相関", series=[measured("c", walk.c, 2), theory(c)], ylabel="相関"),
         panel(
@@ -96,8 +96,8 @@ def phase_diagram(
         ),
     ]
     controls = [
-        Control("重みの分散 σ_w²", [f"{v:.3g}" for v in sw2], start[0]),
-        Control("バイアスの分散 σ_b²", [f"{v:.3g}" for v in sb2], start[1]),
+        Control("重みの分散", [f"{v:.3g}" for v in sw2], start[0]),
+        Control("バイアスの分散", [f"{v:.3g}" for v in sb2], start[1]),
     ]
     title = "相図の 1 点と、層を進む信号・さかのぼる勾配"
     return Interactive("touch-phase", title, controls, panels, sentences(readout, sw.shape))
@@ -143,9 +143,11 @@ def phase_of(chi: float) -> str:
 
     Examples
     --------
-    >>> phase_of(0.9), phase_of(1.0), phase_of(1.1)
-    ('秩序です。勾配は消えます', '臨界です。勾配は保たれます', 'カオスです。勾配は爆発します')
+    >>> phase_of(0.9), phase_of(1.1)
+    ('秩序です。勾配は消えます', 'カオスです。勾配は爆発します')
+    >>> phase_of(1.0)
+    '臨界です。勾配は指数的には変わりません'
     """
     if abs(chi - 1) < 0.01:
-        return "臨界です。勾配は保たれます"
+        return "臨界です。勾配は指数的には変わりません"
     return "秩序です。勾配は消えます" if chi < 1 else "カオスです。勾配は爆発します"

@@ -1,7 +1,10 @@
 """図: 配列を受け取り、軸に描く。計算はしません。
 
-色は概念に対応します。h は青、δ は朱、dW は緑です。どの線にも固有の線種か印を付け、色を見分けに
-くい人にも、白黒の紙でも区別できるようにします。ばらつきは「中央値の線」と「最小から最大の帯」です。
+色、印、線種は、言葉に対応します。h は青、δ は朱、dW は緑で、「Xavier」や「tanh」も、本の
+どこでも同じ見た目です (`LOOKS`)。線の名前は、線の右端か、図の上に書きます。ばらつきは
+「中央値の線」と「最小から最大の帯」です。
+
+図は、幅 390 ピクセルの電話の画面でも、どの字も 10 ピクセルより小さくならない大きさで描きます。
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,25 +19,78 @@ from vgbook.experiments.flow import Flow
 
 COLORS = {
     "h": "#0072B2",
-    "delta": "#D55E00",
-    "dW": "#009E73",
+    "delta": "#C04F00",
+    "dW": "#007A5A",
     "theory": "#595959",
     "消失": "#0072B2",
-    "良好": "#009E73",
-    "爆発": "#D55E00",
+    "良好": "#007A5A",
+    "爆発": "#C04F00",
 }
-"""概念の色 (Okabe and Ito, 2008 の配色から)。"""
+"""概念の色。Okabe and Ito (2008) の配色を、白い紙の上の字としても読める濃さにしました。"""
 
 SERIES = (
     ("#0072B2", "o", "-"),
-    ("#D55E00", "s", "--"),
-    ("#009E73", "^", "-."),
-    ("#CC79A7", "D", ":"),
+    ("#C04F00", "s", "--"),
+    ("#007A5A", "^", "-."),
+    ("#AA4499", "D", ":"),
     ("#8A6D00", "v", (0, (5, 1, 1, 1))),
     ("#4B4B4B", "P", (0, (1, 1))),
     ("#6A3D9A", "X", (0, (6, 2))),
 )
 """系列の (色, 印, 線種)。比べる線が何本あるときも、この順に使います。"""
+
+LOOKS = {
+    # 信号
+    "h": 0,
+    "δ": 1,
+    "dW": 2,
+    # 重みの初期値
+    "Xavier": 0,
+    "LSUV": 1,
+    "He": 2,
+    "直交": 3,
+    "標準偏差 0.01": 4,
+    "標準偏差 1": 5,
+    "4/√n": 6,
+    # 活性化関数
+    "シグモイド": 0,
+    "恒等関数": 1,
+    "ReLU": 2,
+    "tanh": 3,
+    "GELU": 4,
+    "SELU": 5,
+    "SiLU": 6,
+    # 正規化
+    "BN あり": 0,
+    "BN なし": 1,
+}
+"""本のどこでも同じ見た目にする言葉と、`SERIES` の番号。"""
+
+WIDTH = 4.8
+"""図の幅 [インチ]。電話の本文の幅 (358 ピクセル) に縮めても、字の大きさが変わりません。"""
+
+
+def look(series: int | str) -> tuple[str, str, Any]:
+    """系列の (色, 印, 線種)。``series`` は `SERIES` の番号か、`LOOKS` の言葉。
+
+    Raises
+    ------
+    ValueError
+        `LOOKS` にない言葉のとき。
+
+    Examples
+    --------
+    >>> look("He") == look(2) == SERIES[2]
+    True
+    """
+    if isinstance(series, str):
+        if series not in LOOKS:
+            raise ValueError(
+                f"series には番号か、{list(LOOKS)} のどれかを渡してください。"
+                f"受け取った値: {series!r}"
+            )
+        series = LOOKS[series]
+    return SERIES[series % len(SERIES)]
 
 
 def style() -> None:
@@ -50,8 +106,12 @@ def style() -> None:
     import matplotlib.pyplot as plt
     import matplotlib_fontja
     from cycler import cycler
+    from matplotlib.scale import register_scale
+
+    from vgbook.book.powers import PowerScale
 
     matplotlib_fontja.japanize()
+    register_scale(PowerScale)
     plt.rcParams.update(
         {
             # 前の書体にない字 (₁ や ² など) は次の書体で補う
@@ -70,6 +130,7 @@ def style() -> None:
             "legend.frameon": False,
             "lines.linewidth": 1.8,
             "lines.markersize": 5,
+            "figure.figsize": (WIDTH, 3.2),
             "figure.constrained_layout.use": True,
             "figure.facecolor": "none",
             "axes.facecolor": "none",
@@ -83,7 +144,7 @@ def figure(
     rows: int = 1,
     columns: int = 1,
     *,
-    width: float = 6.4,
+    width: float = WIDTH,
     height: float = 3.2,
     sharex: bool = False,
     sharey: bool = False,
@@ -121,7 +182,7 @@ def band(
     samples: Array,
     *,
     label: str | None = None,
-    series: int = 0,
+    series: int | str = 0,
     color: str | None = None,
     marks: int = 10,
 ) -> Any:
@@ -137,8 +198,8 @@ def band(
         縦軸の値。NaN の seed は除きます (全部 NaN の点は途切れます)。
     label : str, optional
         凡例の名前。
-    series : int
-        `SERIES` の何番目の色・印・線種を使うか。
+    series : int or str
+        `SERIES` の何番目の色・印・線種を使うか。または `LOOKS` の言葉。
     color : str, optional
         色だけを替えるとき (`COLORS` の値)。
     marks : int
@@ -169,7 +230,7 @@ def band(
     middle, low, high = np.full((3, len(x)), np.nan)
     middle[alive] = np.nanmedian(samples[:, alive], axis=0)
     low[alive], high[alive] = (f(samples[:, alive], axis=0) for f in (np.nanmin, np.nanmax))
-    default, marker, dash = SERIES[series % len(SERIES)]
+    default, marker, dash = look(series)
     color = color or default
     every = max(1, len(x) // marks)
     (line,) = ax.plot(x, middle, color=color, ls=dash, marker=marker, markevery=every, label=label)
@@ -201,7 +262,6 @@ def curve(ax: Any, activation: Activation, limits: tuple[float, float] = (-6.0, 
     ax.plot(z, activation(z), color=COLORS["h"], label="φ(z)")
     ax.plot(z, activation.derivative(z), color=COLORS["delta"], ls="--", label="φ′(z)")
     ax.set(xlabel="z", title=activation.name)
-    ax.legend()
 
 
 def histograms(
@@ -264,7 +324,7 @@ def flow_panels(
     member: tuple[int, ...] = (),
     *,
     label: str | None = None,
-    series: int = 0,
+    series: int | str = 0,
 ) -> None:
     """h・δ・dW の RMS を、層を横軸にとって 3 つの軸に対数で描く。
 
@@ -278,8 +338,8 @@ def flow_panels(
         集団の軸 ``...`` のどの要素を描くか。
     label : str, optional
         凡例の名前。
-    series : int
-        `SERIES` の何番目を使うか。
+    series : int or str
+        `SERIES` の何番目を使うか。または `LOOKS` の言葉。
 
     Examples
     --------
@@ -378,6 +438,89 @@ def theory(ax: Any, x: Array, y: Array, label: str = "理論") -> Any:
     return line
 
 
+def name_lines(ax: Any) -> None:
+    """線の名前を、右端の高さに、その線の色で書く。重なる名前は上下にずらして線で結ぶ。
+
+    軸の範囲を決めてから呼びます。
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        名前 (``label``) のある線を描いた軸。
+
+    Examples
+    --------
+    >>> fig, ax = figure()
+    >>> line = band(ax, np.arange(3), np.ones((10, 3)), label="例")
+    >>> name_lines(ax)
+    >>> [text.get_text() for text in ax.texts]
+    ['例']
+    """
+    ax.figure.draw_without_rendering()  # 配置を決めてから、字の高さを軸の高さと比べる
+    lines, ends = [], []
+    for line in ax.get_legend_handles_labels()[0]:
+        points = np.column_stack([np.asarray(d, float) for d in line.get_data()])
+        shown = np.isfinite(points).all(axis=1)
+        at = ax.transAxes.inverted().transform(line.get_transform().transform(points[shown]))
+        inside = at[(at[:, 0] <= 1) & np.isfinite(at).all(axis=1)]
+        if len(inside):
+            lines.append(line)
+            ends.append(np.clip(inside[inside[:, 0].argmax()], 0, 1))
+    size = ax.figure.dpi / 72 * ax.xaxis.label.get_size()
+    heights = _apart([y for _, y in ends], 1.2 * size / ax.get_window_extent().height)
+    for line, (x, y), height in zip(lines, ends, heights, strict=True):
+        color = line.get_color()
+        leader = ax.annotate(
+            line.get_label(),
+            (x, y),
+            (1.04, height),
+            xycoords="axes fraction",
+            va="center",
+            color=color,
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.7, "shrinkA": 1, "shrinkB": 3},
+        )
+        leader.arrow_patch.set_in_layout(False)
+
+
+def _apart(heights: Sequence[float], gap: float) -> Array:
+    """高さを、順を保ったまま ``gap`` 以上離す。できるだけ 0 から 1 に収める。"""
+    order = np.argsort(heights, kind="stable")
+    steps = gap * np.arange(len(order))
+    lowest = np.maximum.accumulate(np.asarray(heights, float)[order] - steps)
+    placed = np.minimum(lowest, 1 - steps[-1] if len(steps) else 1) + steps
+    if len(placed) and placed[0] < 0 <= 1 - steps[-1]:
+        placed = np.maximum(placed, steps)
+    result = np.empty(len(order))
+    result[order] = placed
+    return result
+
+
+def key(fig: Any) -> None:
+    """線の名前を、図の上に並べる。何枚もの軸が同じ線を描くときに使います。
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+        名前 (``label``) のある線を描いた図。
+
+    Examples
+    --------
+    >>> fig, axes = figure(1, 2)
+    >>> for ax in axes:
+    ...     line = band(ax, np.arange(3), np.ones((10, 3)), label="例")
+    >>> key(fig)
+    >>> [text.get_text() for text in fig.legends[0].get_texts()]
+    ['例']
+    """
+    lines = [line for ax in fig.axes for line in ax.get_legend_handles_labels()[0]]
+    named = {line.get_label(): line for line in lines}
+    letters = max(sum(1.0 if ord(c) > 0x2E7F else 0.6 for c in label) for label in named)
+    room = 72 * fig.get_figwidth() / (11 * (letters + 4))  # 線の見本と間が 4 文字分
+    columns = max(1, min(len(named), int(room)))
+    fig.legend(named.values(), named, loc="outside upper left", ncols=columns, columnspacing=1.2)
+
+
 def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, without: Array) -> None:
     """6.3.2 の図。標準偏差ごとに、正規化の有無で正解率を比べる。
 
@@ -401,11 +544,11 @@ def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, witho
     """
     axes = np.asarray(axes)
     for i, (ax, std) in enumerate(zip(axes.flat, np.asarray(stds), strict=True)):
-        band(ax, epochs, with_norm[..., i], label="BN あり", series=0, marks=4)
-        band(ax, epochs, without[..., i], label="BN なし", series=1, marks=4)
+        band(ax, epochs, with_norm[..., i], label="BN あり", series="BN あり", marks=4)
+        band(ax, epochs, without[..., i], label="BN なし", series="BN なし", marks=4)
         if np.isnan(without[:, -1, i]).all():
-            note = {"ha": "right", "fontsize": 9, "transform": ax.transAxes}
-            ax.text(0.98, 0.06, "BN なしは発散", **note)
+            note = {"ha": "right", "color": look("BN なし")[0], "transform": ax.transAxes}
+            ax.text(0.98, 0.06, "発散", **note)
         ax.set(title=f"W: {std:.3g}", ylim=(-0.03, 1.03))
 
 
@@ -444,5 +587,5 @@ def diagnosis_panels(axes: Sequence[Any], report: Diagnosis) -> None:
         for layer in {finding.layer for finding in report.findings}:
             ax.axvspan(layer - 0.5, layer + 0.5, color="#B0B0B0", alpha=0.25, linewidth=0)
         ax.set(ylabel=name, yscale="log", xticks=layers)
-    axes[0].legend()
+    name_lines(axes[0])
     axes[-1].set_xlabel("層 (1 が入力側)")

@@ -5,24 +5,23 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
+from vg.manuscript import Page
 from vg.page.tables import table
 
 KEY = "build-commit"
 COMMAND = ("git", "describe", "--always", "--exclude=*", "--abbrev=40", "--dirty")
 DIRTY = "-dirty"
 UNKNOWN = "コミットは記録していません。履歴のない写しから組みました。"
-CELL = re.compile(r"^```\{code-cell\}.*?\n([\s\S]*?)^```$", re.MULTILINE)
-SEED = re.compile(r"\bdefault_rng\((\w+)\)")
 
 
 class Seeds(nodes.General, nodes.Element):
@@ -47,16 +46,6 @@ def described(folder: str) -> str:
         return ""
     run = subprocess.run(COMMAND, cwd=folder, capture_output=True, text=True, check=False)
     return run.stdout.strip()
-
-
-def seeds(source: str) -> list[str]:
-    """原稿のセルが使う種を、数、名前の順に。
-
-    >>> seeds("```{code-cell}\\nf(default_rng(10), default_rng(2))\\ndefault_rng(n)\\n```\\n")
-    ['2', '10', 'n']
-    """
-    found = set(SEED.findall("\n".join(CELL.findall(source))))
-    return sorted(found, key=lambda seed: (not seed.isdigit(), seed.zfill(20)))
 
 
 class BuildCommit(SphinxDirective):
@@ -92,7 +81,8 @@ def reading_order(env: BuildEnvironment, name: str) -> Iterator[str]:
 def fill(app: Sphinx, tree: nodes.document, docname: str) -> None:
     def rows() -> Iterator[tuple[nodes.reference, list[nodes.Node]]]:
         for name in reading_order(app.env, app.config.root_doc):
-            if found := seeds(app.env.doc2path(name).read_text(encoding="utf-8")):
+            page = Page(name, Path(app.env.doc2path(name)).read_text(encoding="utf-8"))
+            if found := page.seeds:
                 uri = app.builder.get_relative_uri(docname, name) or "#"  # この頁の頭
                 title = app.env.titles[name].astext()
                 link = nodes.reference("", title, internal=True, refuri=uri)

@@ -1,13 +1,12 @@
 """機械が確かめた式に「検算済み」の印を付け、検算のソースを見せる。
 
-検算は ``tests/derivations`` の関数で、``@check("式の名前", "種類")`` が付いている。走らせるのは
+検算は ``docs/checks`` の関数で、``@check("式の名前", "種類")`` が付いている。走らせるのは
 試験で、ここでは一覧 (``vg.math.registry``) を引き、ソースを見せるだけである。
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from html import escape
 from itertools import groupby
@@ -19,14 +18,20 @@ from sphinx.application import Sphinx
 from sphinx.builders import Builder
 from sphinx.util.docutils import SphinxDirective
 
-from vg.math.registry import KINDS, Checked, checks_of, excused, folder, registry
+from vg.manuscript import Manuscript
+from vg.math.registry import KINDS, Checked, checks_of, excused, registry
 from vg.page.tables import table
+
+
+def folder(app: Sphinx) -> Path:
+    """検算のあるフォルダー。"""
+    return Path(app.srcdir) / "checks"
 
 
 # ---- 印 ------------------------------------------------------------------
 def mark_equations(app: Sphinx, doctree: nodes.document) -> None:
     """検算のある式に印を付け、検算が変われば頁を読み直す。"""
-    checks = registry(folder(app.confdir))
+    checks = registry(folder(app))
     seen: Counter[str] = Counter()
     for node in doctree.findall(nodes.math_block):
         label = node.get("label")
@@ -35,7 +40,7 @@ def mark_equations(app: Sphinx, doctree: nodes.document) -> None:
             label = place if seen[place] == 1 else f"{place}-{seen[place]}"
         if check := checks.get(label):
             node["checked"] = (check.module.replace("_", "-"), check.target, check.method())
-            app.env.note_dependency(str(folder(app.confdir) / f"{check.module}.py"))
+            app.env.note_dependency(str(folder(app) / f"{check.module}.py"))
 
 
 def described(node: nodes.Node, docname: str) -> str:
@@ -71,13 +76,13 @@ def equation(label: str, docname: str) -> nodes.Node:
 
 
 class ChecksDirective(SphinxDirective):
-    """``{checks} sigmoid``: ``tests/derivations/sigmoid.py`` を、式へのリンクを添えて見せる。"""
+    """``{checks} sigmoid``: ``docs/checks/sigmoid.py`` を、式へのリンクを添えて見せる。"""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         module = self.arguments[0].replace("-", "_")
-        path = folder(self.env.app.confdir) / f"{module}.py"
+        path = folder(self.env.app) / f"{module}.py"
         self.env.note_dependency(str(path))
         source = path.read_text(encoding="utf-8")
         lines, shown, start = source.splitlines(), [], 0
@@ -116,21 +121,21 @@ class CoverageDirective(SphinxDirective):
     """章ごとの、検算した式の数の表。章は目次の順。"""
 
     def run(self) -> list[nodes.Node]:
-        for path in folder(self.env.app.confdir).glob("*.py"):
+        for path in folder(self.env.app).glob("*.py"):
             self.env.note_dependency(str(path))
-        contents = Path(self.env.doc2path("index")).read_text(encoding="utf-8")
-        pages = re.findall(r"^(?:part\d/)?([\w-]+?)(?:/index)?$", contents, re.MULTILINE)
-        order = [page.replace("-", "_") for page in pages]
-        checks = registry(folder(self.env.app.confdir)).values()
+        pages = Manuscript(Path(self.env.srcdir)).contents
+        order = [page.removesuffix("/index").rpartition("/")[2] for page in pages]
+        checks = registry(folder(self.env.app)).values()
         counts = Counter((check.module, check.kind) for check in checks)
-        modules = sorted({check.module for check in checks}, key=order.index)
+        checked = {check.module for check in checks}
+        modules = [module for name in order if (module := name.replace("-", "_")) in checked]
         rows = []
         for module in modules:
             numbers = [counts[module, kind] for kind in KINDS]
             rows.append([self.link(module.replace("_", "-")), *map(str, [*numbers, sum(numbers)])])
         totals = [sum(counts[module, kind] for module in modules) for kind in KINDS]
         rows.append(["合計", *map(str, [*totals, sum(totals)])])
-        left = len(excused(folder(self.env.app.confdir)))
+        left = len(excused(folder(self.env.app)))
         words = f"別行の式は {sum(totals) + left} あり、そのうち {sum(totals)} を確かめています。"
         return [nodes.paragraph(words, words), table(["章", *KINDS, "計"], rows)]
 
@@ -145,7 +150,7 @@ class ExcusedDirective(SphinxDirective):
     """検算しない式と、その理由。"""
 
     def run(self) -> list[nodes.Node]:
-        found = excused(folder(self.env.app.confdir))  # 依存は CoverageDirective が記す
+        found = excused(folder(self.env.app))  # 依存は CoverageDirective が記す
         rows = [[equation(label, self.env.docname), why] for label, why in found.items()]
         return [table(["式", "理由"], rows)]
 

@@ -1,6 +1,7 @@
-"""検算の一覧: どの式が、どの種類の検算で確かめられているか。
+"""検算の一覧: どの式が、どのファイルのどの関数で、どの種類の検算で確かめられているか。
 
-``tests/derivations`` のソースを構文として読むだけで、走らせない。試験の道具がなくても本を組める。
+``docs/checks`` のソースを構文として読むだけで、走らせない。試験の道具がなくても本を組める。
+試験も、この一覧にある検算を走らせる。
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Checked:
     kind: str
     options: dict[str, Any]
     module: str
+    function: str
 
     @property
     def target(self) -> str:
@@ -42,10 +44,6 @@ class Checked:
         return "、".join(words)
 
 
-def folder(confdir: str | Path) -> Path:
-    return Path(confdir).parent / "tests" / "derivations"
-
-
 def checks_of(function: ast.FunctionDef, module: str) -> list[Checked]:
     """関数に付いた ``@check(…)``。"""
     found = []
@@ -57,18 +55,20 @@ def checks_of(function: ast.FunctionDef, module: str) -> list[Checked]:
                 for k in call.keywords
                 if k.arg in ("points", "within")
             }
-            found.append(Checked(label, kind, options, module))
+            found.append(Checked(label, kind, options, module, function.name))
     return found
 
 
 @cache
 def registry(where: Path) -> dict[str, Checked]:
-    """式の名前から検算へ。"""
-    found = {}
+    """式の名前から検算へ。``where`` は ``docs/checks``。"""
+    found: dict[str, Checked] = {}
     for path in sorted(where.glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef):
-                found |= {c.label: c for c in checks_of(node, path.stem)}
+            for check in checks_of(node, path.stem) if isinstance(node, ast.FunctionDef) else ():
+                if check.label in found:
+                    raise ValueError(f"{check.label} の検算が 2 つあります")
+                found[check.label] = check
     return found
 
 
@@ -77,6 +77,6 @@ def excused(where: Path) -> dict[str, str]:
     """検算しない式の名前から、その理由へ。"""
     path = where / "__init__.py"
     for node in ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else ():
-        if isinstance(node, ast.Assign) and node.targets[0].id == "EXCUSED":
-            return ast.literal_eval(node.value)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXCUSED":
+            return dict(ast.literal_eval(node.value))
     return {}

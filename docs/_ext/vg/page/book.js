@@ -92,13 +92,15 @@ function openStore() {
 function markFinished(store) {
   const key = "vgbook-finished", root = new URL(document.documentElement.dataset.content_root, location.href);
   const read = () => new Set(JSON.parse(store.getItem(key) ?? "[]"));
-  const box = document.querySelector(".finished input"), links = document.querySelectorAll(".sidebar-tree a.reference");
+  const box = document.querySelector(".finished input"), links = document.querySelectorAll(".sidebar-tree a.reference, .reading-map a.reference");
   function show() {
     const finished = read();
     for (const link of links) {
-      const page = link.closest(".current-page") ? box?.dataset.page : link.href.replace(root.href, "").replace(/\.html$/, "");
+      const page = link.closest(".current-page") ? box?.dataset.page : link.href.replace(root.href, "").replace(/\.html(#.*)?$/, "");
       link.classList.toggle("finished", finished.has(page));
     }
+    const map = document.querySelector(".reading-map"), rows = map?.querySelectorAll("tbody tr").length;
+    if (map && finished.size) map.dataset.progress = `読み終えた章：${rows} 章のうち ${map.querySelectorAll("a.finished").length} 章`;
     if (!box) return;
     box.checked = finished.has(box.dataset.page);
     const total = document.querySelector("article progress").max;

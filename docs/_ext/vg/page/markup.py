@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.images import get_image_size
 from sphinx.writers.html5 import HTML5Translator
 
-PARTS = {"source": "コード", "outputs": "出力", "content": "コードと出力"}
+PARTS = {"source": "コード", "outputs": "出力", "output": "出力", "content": "コードと出力"}
 PIXELS = {"pt": 4 / 3, "px": 1.0, "": 1.0, "in": 96.0}
 DESCRIPTIONS = {
     "search": "本全体を日本語で検索します。",
@@ -38,6 +38,7 @@ UNUSED = (
 NEEDED_WITH = {  # 頁にこの字があるときだけ要る CSS と JavaScript
     "sphinx-design": "sd-",
     "figures.": 'class="vg-figure"',
+    "cover.": 'class="vg-cover"',
 }
 
 

@@ -1,0 +1,241 @@
+"""本の動かせる図: つまみで絵と文が変わり、描いた点は頁の値と同じで、スクリプトがなくても読める。"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+pytestmark = pytest.mark.browser
+PAGES = [
+    "part1/vanishing.html",
+    "part3/xavier.html",
+    "part3/he.html",
+    "part4/batchnorm-experiment.html",
+    "part5/meanfield.html",
+]
+BUDGET = 50.0  # ミリ秒。つまみを 1 つ動かしてから描き終わるまで
+
+
+def spec(book: Path, name: str) -> dict[str, Any]:
+    """頁の原稿に埋め込まれた値。"""
+    text = (book / name).read_text(encoding="utf-8")
+    found = re.search(r'class="vg-figure".*?<script type="application/json">(.*?)</script>', text)
+    assert found
+    return json.loads(found[1])
+
+
+@pytest.fixture(params=PAGES, ids=lambda name: Path(name).stem)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def page(site: str, chromium: "Browser", name: str) -> "Iterator[Page]":
+    # 試験の道具は頁の中で文字列を実行するので、ここでは決まりを外す
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, bypass_csp=True)
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda m: m.type == "error" and troubles.append(m.text))
+    page.goto(site + name)
+    yield page
+    context.close()
+    assert troubles == []
+
+
+def figure(page: "Page") -> "Locator":
+    return page.locator(".vg-figure")
+
+
+def drawing(page: "Page") -> str:
+    """線と帯と棒の形。"""
+    return page.evaluate(
+        "[...document.querySelectorAll('.vg-figure .series')].map((g) => g.innerHTML).join()"
+    )
+
+
+def test_every_control_works_by_keyboard_and_changes_the_drawing_and_the_words(page: "Page"):
+    inputs = figure(page).locator("input[type=range], input[type=radio]:checked")
+    assert inputs.count() >= 1
+    for i in range(inputs.count()):
+        before = drawing(page), figure(page).get_by_role("status").text_content()
+        inputs.nth(i).focus()
+        page.keyboard.press("ArrowLeft")
+        after = drawing(page), figure(page).get_by_role("status").text_content()
+        assert after[0] != before[0]
+        assert after[1] != before[1]
+        page.keyboard.press("ArrowRight")
+        assert (drawing(page), figure(page).get_by_role("status").text_content()) == before
+
+
+def test_a_slider_tells_its_value_and_reaches_both_ends(page: "Page", book: Path, name: str):
+    controls = [control for control in spec(book, name)["controls"] if control["slider"]]
+    sliders = figure(page).get_by_role("slider")
+    assert sliders.count() == len(controls)
+    for i, control in enumerate(controls):
+        for key, option in (("Home", control["options"][0]), ("End", control["options"][-1])):
+            sliders.nth(i).focus()
+            page.keyboard.press(key)
+            assert sliders.nth(i).get_attribute("aria-valuetext") == option
+            assert figure(page).locator(".vg-value").nth(i).text_content() == option
+
+
+READ_MARKS = """(svg) => {
+  const numbers = (text) => text.match(/-?[\\d.]+/g).map(Number);
+  const ticks = (axis, at) => [...svg.querySelectorAll(`.${axis}.tick`)].map(
+    (t) => [Number(t.dataset.value), Number(t.getAttribute(at)) - (axis === "y" ? 4 : 0)]);
+  const each = (selector, read) => [...svg.querySelectorAll(".series")].map(
+    (series) => [...series.querySelectorAll(selector)].map(read));
+  const marks = each(".mark", (mark) => numbers(mark.getAttribute("transform")));
+  const bars = each("rect", (bar) => ["x", "y"].map((key) => Number(bar.getAttribute(key))));
+  return { x: ticks("x", "x"), y: ticks("y", "y"), marks, bars };
+}"""
+
+
+def place(axis: dict[str, Any], ticks: list[list[float]], values: Any) -> Any:
+    """軸の目盛りから読んだ、値の位置。目盛りは 2 つあれば足りる。"""
+    f = np.log10 if axis["log"] else np.asarray
+    (a, at), (b, to) = ticks[0], ticks[-1]
+    values = f(np.array(values, float))
+    return at + (values - f(a)) / (f(b) - f(a)) * (to - at)
+
+
+def at_state(values: Any, state: list[int]) -> Any:
+    for i in state:
+        if not isinstance(values[0], list):
+            break
+        values = values[0 if len(values) == 1 else i]
+    return values
+
+
+def test_the_drawn_points_are_the_values_of_the_page(page: "Page", book: Path, name: str):
+    data = spec(book, name)
+    state = [control["start"] for control in data["controls"]]
+    slider = next(i for i, control in enumerate(data["controls"]) if control["slider"])
+    checked = 0
+    for move in range(3):
+        for i, panel in enumerate(data["panels"]):
+            drawn = figure(page).locator(".vg-panel svg").nth(i).evaluate(READ_MARKS)
+            for k, series in enumerate(panel["series"]):
+                points = drawn["bars" if series["bar"] else "marks"][k]
+                xs = place(panel["x"], drawn["x"], at_state(series["x"], state))
+                ys = place(panel["y"], drawn["y"], at_state(series["y"], state))
+                for x, y in points:
+                    nearest = int(np.nanargmin(abs(xs[: len(ys)] - x)))
+                    assert abs(xs[nearest] - x) < 0.2
+                    assert abs(ys[nearest] - y) < 0.2, (panel["title"], series["label"], move)
+                    checked += 1
+        figure(page).get_by_role("slider").first.focus()
+        page.keyboard.press("ArrowRight")
+        state[slider] += 1
+    assert checked > 50
+
+
+def test_every_value_inside_the_axes_has_its_mark(page: "Page", book: Path, name: str):
+    """印は 12 個ほどに間引くが、点の少ない線では全部に付く。"""
+    data = spec(book, name)
+    state = [control["start"] for control in data["controls"]]
+    for i, panel in enumerate(data["panels"]):
+        drawn = figure(page).locator(".vg-panel svg").nth(i).evaluate(READ_MARKS)
+        for k, series in enumerate(panel["series"]):
+            values = at_state(series["y"], state)
+            if series["marker"] and len(values) <= 12:
+                assert len(drawn["marks"][k]) == sum(value is not None for value in values)
+            if series["bar"]:
+                assert len(drawn["bars"][k]) == len(values)
+
+
+def test_a_move_takes_less_than_50_ms(page: "Page"):
+    spans = page.evaluate(
+        """() => {
+          const slider = document.querySelector(".vg-figure input[type=range]");
+          const panels = document.querySelector(".vg-panels");
+          return Array.from({ length: 40 }, (_, i) => {
+            const start = performance.now();
+            slider.value = i % (Number(slider.max) + 1);
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+            panels.getBoundingClientRect();
+            return performance.now() - start;
+          });
+        }"""
+    )
+    assert np.median(spans) < BUDGET, spans
+
+
+def test_the_figure_fits_and_its_letters_stay_large(site: str, chromium: "Browser", name: str):
+    page = chromium.new_page(viewport={"width": 360, "height": 800}, bypass_csp=True)
+    page.goto(site + name)
+    wide = page.evaluate(
+        "[document.documentElement, ...document.querySelectorAll('.vg-figure, .output.text_html')]"
+        ".map((e) => e.scrollWidth - e.clientWidth)"
+    )
+    letters = page.evaluate(
+        "Math.min(...[...document.querySelectorAll('.vg-panel svg')].map((svg) => 12 *"
+        " svg.getBoundingClientRect().width / svg.viewBox.baseVal.width))"
+    )
+    page.close()
+    assert max(wide) <= 0
+    assert letters >= 11.5
+
+
+def test_without_javascript_there_is_the_static_figure_and_no_control(
+    site: str, chromium: "Browser", name: str
+):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site + name)
+    assert figure(page).locator("input").count() == 0
+    assert "JavaScript" in (figure(page).text_content() or "")
+    above = page.locator("figure img").first
+    assert above.bounding_box()["y"] < figure(page).bounding_box()["y"]  # type: ignore[index]
+    context.close()
+
+
+def test_the_script_obeys_the_content_security_policy_of_its_page(
+    site: str, chromium: "Browser", name: str
+):
+    page = chromium.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda m: "figures.js" in m.location["url"] and complaints.append(m.text))
+    page.goto(site + name)
+    page.locator(".vg-figure .series").first.wait_for(state="attached")
+    page.close()
+    assert complaints == []
+
+
+def test_the_page_works_from_a_file_and_redraws_when_the_width_changes(
+    book: Path, chromium: "Browser"
+):
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((book / PAGES[0]).as_uri())
+    wide = drawing(page)
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.wait_for_function(
+        "(before) => [...document.querySelectorAll('.vg-figure .series')]"
+        ".map((g) => g.innerHTML).join() !== before",
+        arg=wide,
+    )
+    page.close()
+
+
+def test_only_pages_with_a_figure_load_its_script(book: Path):
+    for path in book.glob("part*/*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert ("figures.js" in text) == ('class="vg-figure"' in text), path.name
+    cover = (book / "index.html").read_text(encoding="utf-8")
+    assert "figures.js" not in cover
+    assert "cover.js" in cover
+
+
+def test_the_values_of_a_figure_are_light(book: Path, name: str):
+    import gzip
+
+    data = json.dumps(spec(book, name), ensure_ascii=False, separators=(",", ":"))
+    assert len(gzip.compress(data.encode())) <= 26 * 1024

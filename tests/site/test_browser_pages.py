@@ -1,0 +1,133 @@
+"""本のすべての頁を Chromium で開く: 誤り、よその通信、読み上げ、はみ出し、文章の動き。"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import pytest
+from browsing import READ_TO_THE_END, violations
+from conftest import Quiet, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+HTML = Path(__file__).parents[2] / "docs" / "_build" / "html"
+PAGES = sorted(str(path.relative_to(HTML)) for path in HTML.rglob("*.html")) or ["index.html"]
+WATCH_SHIFTS = """
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries())
+        if (!entry.hadRecentInput)
+          shifts.push([entry.value, entry.sources.map((s) => s.node?.nodeName).join()]);
+    }).observe({type: "layout-shift", buffered: true});
+"""
+LONG = 8  # これより行の多い表は、途中まで届いたところで組まれることがある
+FIRST_SCREEN = 3000  # 本文の HTML の、画面に最初に入るくらいの長さ
+MOST_SHIFT = 0.01  # 文章の動き (CLS)。0.1 までが「良い」とされる
+# furo は頁でなく .content を動かす。節の幅は見ない: 読み上げ用の見えない MathML が、外へ出ている
+OVERFLOW = """() => {
+    const most = (selector) => Math.max(0, ...Array.from(document.querySelectorAll(selector),
+      (box) => box.scrollWidth - box.clientWidth));
+    return most("html, body, .page, .main, .content");
+}"""
+
+
+@contextmanager
+def opened(chromium: "Browser", width: int) -> "Iterator[tuple[Page, list[str]]]":
+    """新しい窓と、そこで起きた困りごと (エラー、見つからないファイル、よその通信) の記録。"""
+    context = chromium.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("console", lambda m: m.type in ("error", "warning") and troubles.append(m.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("requestfailed", lambda r: troubles.append(f"{r.failure} {r.url}"))
+    page.on("request", lambda r: urlsplit(r.url).hostname != "127.0.0.1" and troubles.append(r.url))
+    # 字は CSS の中にある。ほかに取りに行くなら、重さの試験が数えていない通信である
+    page.on("request", lambda r: r.url.endswith(".woff2") and troubles.append(r.url))
+    page.on("response", lambda r: r.status >= 400 and troubles.append(f"{r.status} {r.url}"))
+    yield page, troubles
+    context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
+def test_page_can_be_read_by_everyone(
+    site: str, chromium: "Browser", name: str, width: int, scheme: Literal["light", "dark"]
+):
+    with opened(chromium, width) as (page, troubles):
+        page.emulate_media(color_scheme=scheme)
+        page.add_init_script(WATCH_SHIFTS)
+        slow = page.context.new_cdp_session(page)
+        slow.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+        page.goto(site + name)
+        slow.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+        page.evaluate(READ_TO_THE_END)
+        shifts = page.evaluate("shifts")
+        assert page.evaluate(OVERFLOW) <= 0, "横にはみ出す"
+        assert sum(value for value, _ in shifts) <= MOST_SHIFT, shifts
+        assert violations(page) == []
+    assert troubles == []
+
+
+class Slow(Quiet):
+    """見た目の決まりは手元にあって、HTML が 1 KB ずつ届く、遅い回線。"""
+
+    def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:  # type: ignore[override]
+        while part := source.read(1024):
+            outputfile.write(part)
+            time.sleep(0.02 if self.path.endswith(".html") else 0)
+
+
+def starts_with_a_long_table(name: str) -> bool:
+    """本がまだなければ False。そのときは、どのみち試験が「本がまだありません」と言う。"""
+    path = HTML / name
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
+    article = page.partition("<article")[2]
+    start = article[:FIRST_SCREEN].find("<table")
+    return start >= 0 and len(re.findall("<tr", article[start:].partition("</table>")[0])) > LONG
+
+
+@pytest.mark.parametrize("name", [*filter(starts_with_a_long_table, PAGES)])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_text_stays_while_a_long_table_arrives(
+    book: Path, chromium: "Browser", name: str, width: int
+):
+    with serving(book, Slow) as site, opened(chromium, width) as (page, _):
+        page.add_init_script(WATCH_SHIFTS)
+        page.goto(site + name)
+        shifts = page.evaluate("shifts")
+    assert sum(value for value, _ in shifts) <= MOST_SHIFT, shifts
+
+
+def test_the_checks_can_fail(site: str, chromium: "Browser"):
+    """薄い字、小さすぎるボタン、後から入る図、はみ出す箱、ない画像を、見逃さない。"""
+    with opened(chromium, 360) as (page, troubles):
+        page.add_init_script(WATCH_SHIFTS)
+        page.goto(f"{site}notation.html")
+        page.evaluate(
+            """async () => {
+              const frame = () => new Promise(requestAnimationFrame);
+              await frame(); await frame();
+              document.querySelector("article").insertAdjacentHTML("afterbegin", `
+                <img alt="" src="no.png"><div class="bad box"></div><p class="bad ink">薄い字</p>
+                <p><button class="bad dot">a</button><button class="bad dot">b</button></p>`);
+              for (const [name, style] of Object.entries({
+                box: "width: 900px; height: 300px",
+                ink: "color: #ccc; background: #fff",
+                dot: "width: 9px; height: 9px; padding: 0",
+              })) for (const bad of document.querySelectorAll(`.bad.${name}`)) bad.style = style;
+              await frame(); await frame();
+            }"""
+        )
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(OVERFLOW) > 0
+        assert sum(value for value, _ in page.evaluate("shifts")) > 0.01
+        rules = {fault.split(": ")[0] for fault in violations(page)}
+    assert rules >= {"color-contrast", "target-size"}
+    assert any("404" in trouble for trouble in troubles)
