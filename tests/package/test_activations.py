@@ -15,6 +15,7 @@ from vgbook.activations import (
     Activation,
     elu,
     gelu,
+    gelu_tanh,
     identity,
     leaky_relu,
     mish,
@@ -43,11 +44,15 @@ REFERENCE = {
     selu: lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * mp.expm1(z)),
     softplus: lambda z: mp.log1p(mp.exp(z)),
     gelu: lambda z: z * mp.erfc(-z / mp.sqrt(2)) / 2,
+    # (1 + tanh u)/2 = 1/(1 + exp(−2u))
+    gelu_tanh: lambda z: (
+        z / (1 + mp.exp(-2 * mp.sqrt(2 / mp.pi) * (z + mp.mpf("0.044715") * z**3)))
+    ),
     silu: lambda z: z / (1 + mp.exp(-z)),
     mish: lambda z: z * mp.tanh(mp.log1p(mp.exp(z))),
 }
 ACTIVATIONS = list(REFERENCE)
-SMOOTH = [sigmoid, tanh, softplus, gelu, silu, mish]
+SMOOTH = [sigmoid, tanh, softplus, gelu, gelu_tanh, silu, mish]
 
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
 every_dtype = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -118,6 +123,7 @@ def test_value_and_derivative_agree_with_torch(activation):
         # 既定の threshold=20 は、その先を z そのもので近似する
         "softplus": lambda t: functional.softplus(t, threshold=1000),
         "gelu": functional.gelu,
+        "gelu_tanh": lambda t: functional.gelu(t, approximate="tanh"),
         "silu": functional.silu,
         "mish": functional.mish,
     }
@@ -129,6 +135,29 @@ def test_value_and_derivative_agree_with_torch(activation):
     h.sum().backward()
     np.testing.assert_allclose(activation(z), h.detach().numpy(), rtol=1e-13, atol=1e-15)
     np.testing.assert_allclose(activation.derivative(z), t.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("activation", [relu, leaky_relu(0.01), elu(), selu], ids=repr)
+@every_dtype
+def test_the_sign_of_zero_is_that_of_torch(activation, dtype):
+    """長さを変えるのは、NumPy がまとめて計算する分と余りの分とで、0 の符号が変わらないか見るため。"""
+    for size in (1, 3, 17):
+        for zero in (0.0, -0.0):
+            z = np.full(size, zero, dtype)
+            assert np.all(np.signbit(activation(z)) == np.signbit(z))
+            assert not np.any(np.signbit(relu.derivative(z)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@every_activation
+def test_the_largest_numbers_and_infinities_give_limits_without_warnings(activation, dtype):
+    largest = np.finfo(dtype).max
+    z = np.array([largest, -largest, np.inf, -np.inf], dtype)
+    with np.errstate(all="raise"):
+        value, slope = activation(z), activation.derivative(z)
+    assert not np.isnan(value).any()
+    assert not np.isnan(slope).any()
+    assert np.all(np.abs(slope) < 2)
 
 
 def test_values_agree_with_scipy():
@@ -195,6 +224,7 @@ LIMITS = {
     selu: (float(-SELU_ALPHA * SELU_SCALE), np.inf, 0, float(SELU_SCALE)),
     softplus: (0, np.inf, 0, 1),
     gelu: (0, np.inf, 0, 1),
+    gelu_tanh: (0, np.inf, 0, 1),
     silu: (0, np.inf, 0, 1),
     mish: (0, np.inf, 0, 1),
 }

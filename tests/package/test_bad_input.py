@@ -144,7 +144,7 @@ not_activations = (
     | words
 )
 not_inits = (
-    st.sampled_from([he, normal, he(0.0).draw, 0.01, "he", np.ones((N_IN, 5)), ["he", "he"], []])
+    st.sampled_from([he, normal, he().draw, 0.01, "he", np.ones((N_IN, 5)), ["he", "he"], []])
     | nothing
     | st.integers(3, 6).map(lambda count: [he()] * count)
     | st.just([he(), xavier])

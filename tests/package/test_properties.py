@@ -17,7 +17,10 @@ import vgbook as vg
 from vgbook.theory import moments, quadrature
 
 COVERED: set[str] = set()
-SMOOTH = [vg.sigmoid, vg.tanh, vg.softplus, vg.selu, vg.gelu, vg.silu, vg.mish, vg.elu()]
+SMOOTH = [
+    *(vg.sigmoid, vg.tanh, vg.softplus, vg.selu, vg.gelu, vg.gelu_tanh, vg.silu, vg.mish),
+    vg.elu(),
+]
 KINKED = [vg.step, vg.identity, vg.relu, vg.leaky_relu()]
 ANY = [*SMOOTH, *KINKED]
 GAINED = [vg.normal, vg.xavier, vg.lecun, vg.glorot, vg.glorot_uniform, vg.he, vg.orthogonal]
