@@ -23,7 +23,7 @@ from vgbook import (
     tanh,
     xavier,
 )
-from vgbook.experiments.flow import _flow
+from vgbook.experiments.flow import measure
 
 Array = np.ndarray
 Parts = dict[str, float]
@@ -92,7 +92,9 @@ def flow(rounds: int) -> Parts:
 def _flow_parts() -> Parts:
     init, widths = xavier(gain=GAINS[:2]), [WIDTH] * (DEPTH + 1)
     parts: Parts = {}
-    whole = partial(_flow, tanh, init, DEPTH, WIDTH, SAMPLES, None, np.random.default_rng(0))
+    whole = partial(
+        measure, tanh, init, np.random.default_rng(0), depth=DEPTH, width=WIDTH, samples=SAMPLES
+    )
     _timed(parts, "大きさを測る", whole)
     rng = np.random.default_rng(0)
     network = _timed(parts, "重みを引く", partial(mlp, widths, tanh, init, rng=rng, output=tanh))

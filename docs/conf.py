@@ -16,8 +16,8 @@ URLS = dict(url.split(", ", 1) for url in metadata("vgbook").get_all("Project-UR
 
 # ---- 本 -------------------------------------------------------------------
 project = "勾配消失問題 — 導いて、動かして、確かめる"
-author = "vgbook の著者"
-copyright = "2026, vgbook の著者"  # noqa: A001
+author = metadata("vgbook")["Author"]
+copyright = f"2026, {author}"  # noqa: A001
 release = version = version_of("vgbook")
 language = "ja"
 root_doc = "index"

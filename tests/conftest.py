@@ -3,7 +3,6 @@
 import functools
 import http.server
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,17 @@ CI = os.environ.get("CI", "") not in ("", "0", "false")
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if CI else "local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-page", action="store_true", help="Chromium で、すべての頁を開く")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Chromium を使う試験に、印を付ける。"""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -85,9 +95,9 @@ def chromium() -> "Iterator[Browser]":
     """画面を持たない Chromium。"""
     from playwright.sync_api import sync_playwright
 
-    path = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
+    from vg.chromium import find
+
+    path = find()
     if path is None:
         unavailable("Chromium がありません。`apt-get install chromium` などで入れてください。")
     with sync_playwright() as playwright:

@@ -27,22 +27,8 @@ clinic, book
 ==============================  =====================  ======================
 """
 
-from vgbook.activations import (
-    Activation,
-    elu,
-    gelu,
-    gelu_tanh,
-    identity,
-    leaky_relu,
-    mish,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    softplus,
-    step,
-    tanh,
-)
+from vgbook import activations
+from vgbook.activations import *  # noqa: F403  # __all__ のすべて
 from vgbook.clinic import (
     Check,
     Diagnosis,
@@ -109,7 +95,6 @@ from vgbook.training import (
 __all__ = [
     "SGD",
     "Activate",
-    "Activation",
     "AdaGrad",
     "Adam",
     "AdamW",
@@ -140,23 +125,17 @@ __all__ = [
     "constant",
     "diagnose",
     "digits",
-    "elu",
     "fit",
     "from_state_dict",
     "gaussian",
-    "gelu",
-    "gelu_tanh",
     "glorot",
     "glorot_uniform",
     "gradient_flow",
     "he",
-    "identity",
-    "leaky_relu",
     "learning_speed",
     "lecun",
     "lsuv",
     "mean_squared_error",
-    "mish",
     "mlp",
     "mnist",
     "normal",
@@ -164,17 +143,11 @@ __all__ = [
     "orthogonal",
     "over_members",
     "over_seeds",
-    "relu",
-    "selu",
-    "sigmoid",
     "sigmoid_cross_entropy",
     "signals",
-    "silu",
     "softmax_cross_entropy",
-    "softplus",
     "stack",
-    "step",
-    "tanh",
     "trace",
     "xavier",
 ]
+__all__ += activations.__all__

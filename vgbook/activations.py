@@ -22,6 +22,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from vgbook._edge import as_array, as_real, check_callable
 
+__all__ = [
+    "Activation",
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "identity",
+    "leaky_relu",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "step",
+    "tanh",
+]
+
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 

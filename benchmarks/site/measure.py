@@ -22,13 +22,17 @@ from serving import served
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+
+from vg import chromium  # noqa: E402
+
 HTML = ROOT / "docs" / "_build" / "html"
 RESULTS = ROOT / "docs" / "appendix" / "site-results.json"
 KINDS = {
     "表紙": "index.html",
     "式の多い章": "part3/he.html",
     "確認テスト": "quiz.html",
-    "API": "api/layers.html",
+    "API": "api/layers.affine.html",
     "用語集": "glossary.html",
     "検索": "search.html",
 }
@@ -48,9 +52,8 @@ WATCH = """
 """
 
 
-def chromium() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
+def chromium_path() -> str:
+    path = chromium.find()
     if path is None:
         raise SystemExit("Chromium がありません。apt-get install chromium などで入れてください。")
     return path
@@ -80,7 +83,7 @@ def audit(url: str) -> dict[str, float]:
                 f"--only-categories={','.join(CATEGORIES)}",
                 f"--chrome-flags={' '.join(CHROME)}",
             ],
-            env=os.environ | {"CHROME_PATH": chromium()},
+            env=os.environ | {"CHROME_PATH": chromium_path()},
             check=True,
         )
         result = json.loads(report.read_text(encoding="utf-8"))
@@ -201,7 +204,7 @@ def pages() -> bool:
     from playwright.sync_api import sync_playwright
 
     with served(HTML) as site, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=CHROME[1:])
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROME[1:])
         rows = {
             f"{name} {width} {scheme}": visit(browser, site + name, width, scheme)
             for name in sample()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import metadata
 from pathlib import Path
 from posixpath import normpath
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -22,7 +23,8 @@ TOOLS = (
     "script, button, input, select, output, [role=status]"
 )
 START = "はじめに"
-TITLE, SUBTITLE, AUTHOR = "勾配消失問題", "導いて、動かして、確かめる", "vgbook contributors"
+TITLE, SUBTITLE = "勾配消失問題", "導いて、動かして、確かめる"
+AUTHOR = metadata("vgbook")["Author"]
 NOTE = "図を描く部分など、たたんであるコードは省きました。Web の頁とノートブックにあります。"
 
 

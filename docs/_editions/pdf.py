@@ -8,7 +8,6 @@ Chromium は目次の頁番号を書けない。そこで 2 度印刷し、1 度
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 import unicodedata
 from pathlib import Path
@@ -20,7 +19,9 @@ from playwright.sync_api import sync_playwright
 from pypdf import PdfReader
 from sheet import document
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+sys.path.insert(0, str(Path(__file__).parents[1] / "_ext"))
+from vg import chromium
+
 WIDTH = round(162 / 25.4 * 96)  # 版面の幅 (CSS ピクセル)。余白は print.css にある
 # 字 → 文字の表の右辺にある、部首の文字と真ん中の点 (U+2027)
 LOOKALIKE = re.compile(rb"(?<=> )<(2[EF][0-9A-Fa-f]{2}|2027)>")
@@ -50,7 +51,7 @@ def starts(pdf: Path) -> dict[str, int]:
 
 
 def write(site: Path, pdf: Path) -> None:
-    browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser_path = chromium.find()
     if browser_path is None:
         sys.exit(
             "Chromium がありません。`apt-get install chromium fonts-noto-cjk` で入れてください。"

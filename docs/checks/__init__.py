@@ -5,7 +5,7 @@ EXCUSED = {
     "eq-chain-rule-two-increments": "定義: 2 変数の関数が微分できることと、余りの名前",
     "eq-chain-rule-neuron": "定義: 計算グラフの節に名前を付ける",
     "eq-chain-rule-ten": "定義: 10 段の列に名前を付ける",
-    "eq-backprop-error": "見積もり: 誤差の大きさの目安。同じ節の図で測る",
+    "eq-gradcheck-error": "見積もり: 誤差の大きさの目安。同じ節の図で測る",
     "eq-sigmoid-split": "定義: 途中の変数に名前を付ける",
     "eq-variance-layer": "定義: 1 つの層の書き方",
     "eq-ln-participation": "定義: 参加率",

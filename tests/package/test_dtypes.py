@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from activation_table import ACTIVATIONS
 
 from vgbook import (
     SGD,
@@ -11,24 +12,14 @@ from vgbook import (
     LayerNorm,
     Momentum,
     RMSProp,
-    elu,
     fit,
-    gelu,
     he,
-    leaky_relu,
     mean_squared_error,
-    mish,
     mlp,
     relu,
-    selu,
-    sigmoid,
-    silu,
     softmax_cross_entropy,
-    softplus,
-    tanh,
 )
 
-ACTIVATIONS = [relu, leaky_relu(), elu(), selu, sigmoid, tanh, softplus, silu, gelu, mish]
 OPTIMIZERS = [SGD, Momentum, AdaGrad, RMSProp, Adam]
 
 

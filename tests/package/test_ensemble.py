@@ -17,12 +17,12 @@ import psutil
 import pytest
 
 from vgbook.activations import relu, tanh
-from vgbook.ensemble.chunks import CACHE, _chunk, footprint, over_members, take
+from vgbook.ensemble.chunks import CACHE, chunk_size, footprint, over_members, take
 from vgbook.ensemble.seeds import over_seeds
 from vgbook.experiments.datasets import Dataset, gaussian
-from vgbook.experiments.flow import _flow, gradient_flow
+from vgbook.experiments.flow import gradient_flow, measure
+from vgbook.experiments.schedule import Schedule, Training
 from vgbook.experiments.trainings import (
-    _train,
     batch_norm_grid,
     compare_initializers,
     learning_speed,
@@ -147,9 +147,9 @@ def test_the_members_of_a_chunk_are_those_of_a_plain_loop():
     history = compare_initializers(
         data, init=init, hidden=(5,), steps=4, batch_size=9, rng=rng(), seeds=2, chunk=2
     )
-    schedule = {"steps": 4, "batch_size": 9, "evaluate_every": 100, "reevaluate": True}
+    training = Training(data, init, (5,), Schedule(0.01, 4, 9, 100, reevaluate=True))
     for i, child in enumerate(rng().spawn(2)):
-        alone = _train(data, relu, init, (5,), 0.01, None, schedule, child)
+        alone = training.run(child)
         np.testing.assert_array_equal(history.loss[i], alone.loss)
 
 
@@ -185,7 +185,7 @@ def test_threads_and_processes_give_the_same_bits():
 def test_an_experiment_run_by_hand_gives_the_same_bits():
     init = xavier(gain=[0.5, 1.0])
     here = gradient_flow(tanh, init, rng=rng(), depth=4, width=20, samples=10, seeds=3)
-    serial = [_flow(tanh, init, 4, 20, 10, None, child) for child in rng().spawn(3)]
+    serial = [measure(tanh, init, child, depth=4, width=20, samples=10) for child in rng().spawn(3)]
     for ours, alone in zip(here, zip(*serial, strict=True), strict=True):
         np.testing.assert_array_equal(ours, np.stack(alone))
 
@@ -209,7 +209,7 @@ def test_the_axes_of_a_result_are_named():
 # ---- メモリー
 
 
-def test_the_memory_of_a_sweep_is_that_of_a_chunk():
+def test_the_memory_of_a_sweep_is_that_of_achunk_size():
     def peak(members):
         init = xavier(gain=np.ones(members))
         tracemalloc.start()
@@ -229,12 +229,11 @@ def test_the_memory_of_a_sweep_is_that_of_a_chunk():
 @pytest.mark.parametrize("norm", [None, BatchNorm])
 def test_the_footprint_is_close_to_what_is_used(norm):
     data = Dataset(*(a.repeat(20, axis=0) for a in small()))
-    schedule = {"steps": 3, "batch_size": 200}
     init, hidden = normal(np.full(8, 0.1)), (100, 100, 100)
-    run = partial(_train, data, relu, init, hidden, 0.1, norm, schedule)
-    run(rng())
+    training = Training(data, init, hidden, Schedule(0.1, 3, 200), norm=norm)
+    training.run(rng())
     tracemalloc.start()
-    run(rng())
+    training.run(rng())
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     expected = 8 * footprint([13, *hidden, 3], 200, np.float32)
@@ -268,7 +267,7 @@ def test_a_failure_in_one_seed_is_not_swallowed():
     assert "番の seed" in caught.value.__notes__[0]
 
 
-def test_a_failure_starts_no_further_chunk():
+def test_a_failure_starts_no_furtherchunk_size():
     started = []
 
     def run(rng):
@@ -421,7 +420,7 @@ class Heavy:
 
 
 @pytest.mark.slow
-def test_dask_gets_the_data_of_an_experiment_once_and_not_with_every_chunk(tmp_path):
+def test_dask_gets_the_data_of_an_experiment_once_and_not_with_everychunk_size(tmp_path):
     with dask_cluster() as client:
         over_seeds(Heavy(tmp_path), rng=rng(), seeds=20, executor=client.get_executor())
     assert 1 <= len(list(tmp_path.iterdir())) <= 4  # 呼んだ側で 1 度、ワーカーの間で高々数度
@@ -430,12 +429,12 @@ def test_dask_gets_the_data_of_an_experiment_once_and_not_with_every_chunk(tmp_p
 def test_chunks_fit_the_cache_and_are_dealt_evenly_to_the_cpus(monkeypatch):
     monkeypatch.setattr("vgbook.ensemble.chunks.cpus", lambda: 4)
     fits = CACHE // 3  # 1 つの塊に 3 個まで
-    assert _chunk(16, fits, seeds=1) == 2  # 8 つの塊を 4 つの CPU に 2 つずつ
-    assert _chunk(16, fits, seeds=2) == 3  # 6 つの塊と 2 つの seed で、3 つずつ
-    assert _chunk(16, fits, seeds=4) == 3
-    assert _chunk(4, 1, seeds=1) == 1  # 小さくても、CPU を休ませない
-    assert _chunk(4, 1, seeds=4) == 4
-    assert _chunk(2, 10**12, seeds=1) == 1
+    assert chunk_size(16, fits, seeds=1) == 2  # 8 つの塊を 4 つの CPU に 2 つずつ
+    assert chunk_size(16, fits, seeds=2) == 3  # 6 つの塊と 2 つの seed で、3 つずつ
+    assert chunk_size(16, fits, seeds=4) == 3
+    assert chunk_size(4, 1, seeds=1) == 1  # 小さくても、CPU を休ませない
+    assert chunk_size(4, 1, seeds=4) == 4
+    assert chunk_size(2, 10**12, seeds=1) == 1
 
 
 def test_a_part_of_an_initializer_is_the_same_numbers():

@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from vgbook.activations import relu, sigmoid
+from vgbook.activations import sigmoid
 from vgbook.experiments.datasets import digits
+from vgbook.experiments.schedule import Schedule, Training
 from vgbook.experiments.trainings import (
     BOOK_STDS,
-    _train,
     batch_norm_grid,
     compare_initializers,
     learning_speed,
@@ -129,17 +129,8 @@ def test_a_seed_of_an_experiment_equals_the_same_training_alone():
     history = compare_initializers(rng=rng(), steps=10, seeds=3)
     child = rng().spawn(3)[1]
     init = stack(normal(0.01), xavier(), xavier(gain=math.sqrt(2)))
-    schedule = {"steps": 10, "batch_size": 128, "reevaluate": True}
-    alone = _train(
-        digits(np.float32),
-        relu,
-        init,
-        (100,) * 4,
-        0.01,
-        None,
-        schedule,
-        child,
-    )
+    schedule = Schedule(0.01, 10, 128, reevaluate=True)
+    alone = Training(digits(np.float32), init, (100,) * 4, schedule).run(child)
     np.testing.assert_allclose(history.loss[1], alone.loss, rtol=1e-5)
 
 

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 from scipy import stats
 
 from vgbook.initializers import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 
 from vgbook.activations import identity, relu, sigmoid, tanh
 from vgbook.layers.affine import Activate, Affine

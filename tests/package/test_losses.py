@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 
 from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
 

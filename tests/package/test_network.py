@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 
 from vgbook.activations import leaky_relu, relu, sigmoid, tanh
 from vgbook.initializers import constant, he, normal, stack, xavier

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 
 from vgbook.layers.normalization import BatchNorm, LayerNorm
 

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 
 from vgbook.layers.affine import Affine
 from vgbook.network import Network

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from peers import torch
 
 import vgbook
 from vgbook.activations import relu, tanh
@@ -18,7 +19,6 @@ X, LABELS = DATA.x_train[:200], DATA.labels_train[:200]
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_real_pytorch_model_can_be_diagnosed(bias):
-    torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     model = torch.nn.Sequential(
         torch.nn.Linear(64, 50, bias=bias), torch.nn.ReLU(), torch.nn.Linear(50, 10, bias=bias)
@@ -39,9 +39,7 @@ def test_a_real_pytorch_model_can_be_diagnosed(bias):
     assert all(map(torch.equal, before, model.parameters()))  # 写しなので、元のモデルは変わらない
 
 
-@pytest.mark.docs
 def test_the_pytorch_code_of_the_chapter_runs_and_measures_the_same_delta():
-    torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     page = Path(__file__).parents[2] / "docs" / "part6" / "diagnosis.md"
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
@@ -86,7 +84,6 @@ def test_what_is_not_an_activation_is_refused(activation):
 
 
 def test_parameters_that_require_grad_are_refused_by_name():
-    torch = pytest.importorskip("torch")
     parameters = dict(torch.nn.Linear(2, 3).named_parameters())
     with pytest.raises(ValueError, match=r"state の weight を NumPy .*state_dict"):
         from_state_dict(parameters, relu)
@@ -102,7 +99,6 @@ def test_integer_weights_become_floats():
 
 def torch_models(dtype):
     """同じ state_dict() をもち、計算だけが違うモデル。名前は、そのモデルにあるもの。"""
-    torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     first, last = torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)
     F = torch.nn.functional
@@ -122,7 +118,6 @@ def torch_models(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_same_computation_passes_the_check(dtype):
-    torch = pytest.importorskip("torch")
     state, outputs = torch_models(getattr(torch, dtype))
     from_state_dict(state, relu, check=(X, outputs["relu"]))
 
@@ -130,7 +125,6 @@ def test_the_same_computation_passes_the_check(dtype):
 @pytest.mark.parametrize("model", ["skip", "norm", "gelu", "dropout"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_the_state_does_not_tell_fails_the_check(dtype, model):
-    torch = pytest.importorskip("torch")
     state, outputs = torch_models(getattr(torch, dtype))
     with pytest.raises(ValueError, match="元のモデルの出力と違います"):
         from_state_dict(state, relu, check=(X, outputs[model]))

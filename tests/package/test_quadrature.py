@@ -6,7 +6,9 @@ import pytest
 from closed_forms import erf
 
 from vgbook.activations import relu
-from vgbook.theory.quadrature import _converged, _unchecked_mean, gaussian_mean, pair_mean
+from vgbook.theory.quadrature import gaussian_mean, pair_mean
+from vgbook.theory.rule import raw_mean
+from vgbook.theory.trust import converged
 
 pytestmark = pytest.mark.usefixtures("no_floating_point_warnings")
 
@@ -64,8 +66,8 @@ def test_a_mean_that_does_not_converge_is_reported_and_not_a_number():
     with pytest.warns(RuntimeWarning, match=r"q = 1e\+04 では数値積分の桁が出ない"):
         got = gaussian_mean(np.cos, q)
     np.testing.assert_allclose(got, [np.exp(-0.5), np.nan, np.nan], rtol=1e-14)
-    np.testing.assert_array_equal(_converged(np.cos, q), [True, False, True])
-    wrong = _unchecked_mean(np.cos, 1e4)  # 検査がなければ、黙って間違える
+    np.testing.assert_array_equal(converged(np.cos, q), [True, False, True])
+    wrong = raw_mean(np.cos, 1e4)  # 検査がなければ、黙って間違える
     assert abs(wrong - np.exp(-5000.0)) > 1e-4
 
 
@@ -77,9 +79,9 @@ def test_what_is_not_reported_is_right(width):
     def hill(u):
         return np.exp(-(((u - 1.3) / width) ** 2) / 2)
 
-    fine = _converged(hill, q)
+    fine = converged(hill, q)
     exact = width / np.sqrt(q + width**2) * np.exp(-(1.3**2) / 2 / (q + width**2))
-    np.testing.assert_allclose(_unchecked_mean(hill, q)[fine], exact[fine], rtol=1e-8, atol=1.5e-23)
+    np.testing.assert_allclose(raw_mean(hill, q)[fine], exact[fine], rtol=1e-8, atol=1.5e-23)
     if width == 1:
         assert fine.all()
     if width < 0.1:

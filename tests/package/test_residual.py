@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 
 from vgbook.activations import relu, tanh
 from vgbook.clinic.gradcheck import check_gradients

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
+from peers import torch
 
 from vgbook.activations import relu, tanh
 from vgbook.initializers import he, normal, xavier

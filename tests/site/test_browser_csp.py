@@ -9,7 +9,6 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.docs]
 VIOLATIONS = """
     window.refused = [];
     document.addEventListener("securitypolicyviolation", (event) =>
@@ -63,7 +62,6 @@ def page(request: pytest.FixtureRequest, chromium: "Browser") -> "Iterator[Page]
     context.close()
 
 
-@pytest.mark.browser
 def test_everything_of_the_book_works(page: "Page"):
     assert page.evaluate("refused") == []
     assert page.evaluate("document.body.dataset.theme") == "auto"  # 直に書かれたスクリプト
@@ -79,7 +77,6 @@ def test_everything_of_the_book_works(page: "Page"):
     )
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_injected_works(page: "Page", attack: str):
     how, what, directive = ATTACKS[attack]

@@ -12,7 +12,6 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-pytestmark = pytest.mark.browser
 PAGES = [
     "part1/vanishing.html",
     "part3/xavier.html",

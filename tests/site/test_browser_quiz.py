@@ -15,7 +15,6 @@ from browsing import violations
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Route
 
-pytestmark = pytest.mark.browser
 PAGES = ["quiz", *(f"quiz/part{number}" for number in range(1, 7))]
 DENIED = "保存できない設定です"  # テーマの furo は、この設定を考えていない
 Open = Callable[..., "Page"]

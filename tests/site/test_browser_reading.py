@@ -10,9 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
 
-KINDS = ["index", "part1/chain-rule", "part3/he", "quiz", "glossary", "api/layers", "search"]
+KINDS = ["index", "part1/chain-rule", "part3/he", "quiz", "glossary", "api/layers.affine", "search"]
 REACHABLE = "a[href], button, input, select, textarea, summary, [tabindex]"
 WIDTHS = [1280, 360]
 # 見えていて、押せる部品。目に見えるところにあり、隠れていないもの

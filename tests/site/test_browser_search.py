@@ -12,7 +12,6 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
 
 TABLE = tomllib.loads((Path(__file__).parent / "search_queries.toml").read_text(encoding="utf-8"))
 QUERIES = {query: pages for group in TABLE.values() for query, pages in group.items()}

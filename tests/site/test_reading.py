@@ -252,7 +252,6 @@ TERM = 'article a[href*="#term-"]'
 CARD = "article .card"
 
 
-@pytest.mark.browser
 def test_a_card_comes_with_the_mouse_stays_under_it_and_goes_with_escape(page: "Page", book: Path):
     visit(page, book, "part1/chain-rule.html")
     link, card = page.locator(TERM).first, page.locator(CARD)
@@ -274,7 +273,6 @@ def test_a_card_comes_with_the_mouse_stays_under_it_and_goes_with_escape(page: "
     card.wait_for(state="hidden")
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize(
     ("selector", "part"),
     [
@@ -297,7 +295,6 @@ def test_a_card_comes_with_the_keyboard(page: "Page", book: Path, selector: str,
     assert not card.is_visible()
 
 
-@pytest.mark.browser
 def test_a_touch_only_follows_the_link(book: Path, chromium: "Browser"):
     context = chromium.new_context(has_touch=True, viewport={"width": 390, "height": 800})
     page = context.new_page()
@@ -309,7 +306,6 @@ def test_a_touch_only_follows_the_link(book: Path, chromium: "Browser"):
     context.close()
 
 
-@pytest.mark.browser
 def test_a_finished_chapter_is_remembered_and_marked_in_the_contents(page: "Page", book: Path):
     visit(page, book, "part1/chain-rule.html")
     box = page.get_by_label("この章を読み終えた")
@@ -328,7 +324,6 @@ def test_a_finished_chapter_is_remembered_and_marked_in_the_contents(page: "Page
 
 
 @pytest.mark.slow
-@pytest.mark.browser
 def test_no_letter_of_a_formula_is_missing_from_its_font(
     page: "Page", book: Path, pages: dict[str, str]
 ):
@@ -354,7 +349,6 @@ def test_no_letter_of_a_formula_is_missing_from_its_font(
     assert len(seen) > 500
 
 
-@pytest.mark.browser
 def test_on_paper_answers_are_open_and_screens_parts_are_gone(page: "Page", book: Path):
     visit(page, book, "part1/chain-rule.html")
     page.emulate_media(media="print", color_scheme="dark")

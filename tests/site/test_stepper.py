@@ -85,7 +85,6 @@ def results(box: "Locator", names: list[str], points: np.ndarray) -> list[dict[s
     )
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("title", GRAPHS)
 def test_values_and_gradients_are_those_of_python(page: "Page", title: str):
     names, output, function = GRAPHS[title]
@@ -99,7 +98,6 @@ def test_values_and_gradients_are_those_of_python(page: "Page", title: str):
         np.testing.assert_allclose(np.array(gradient)[free], numeric[free], rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.browser
 def test_the_neuron_is_the_network_of_the_package(page: "Page"):
     title = "ニューロン 1 個の計算グラフを 1 手ずつ"
     points = np.random.default_rng(6).uniform(-20, 20, (50, 4))  # 飽和するところまで
@@ -117,7 +115,6 @@ def test_the_neuron_is_the_network_of_the_package(page: "Page"):
         assert "y" not in result["grad"]
 
 
-@pytest.mark.browser
 def test_each_step_is_told_and_shown(page: "Page"):
     page.reload()
     box = stepper(page, "P10 の計算グラフを 1 手ずつ")
@@ -146,7 +143,6 @@ def test_each_step_is_told_and_shown(page: "Page"):
     assert status.inner_text() == said[-2]
 
 
-@pytest.mark.browser
 def test_a_slider_moves_the_values_at_once_by_keyboard(page: "Page"):
     page.reload()
     box = stepper(page, "P10 の計算グラフを 1 手ずつ")
@@ -162,7 +158,6 @@ def test_a_slider_moves_the_values_at_once_by_keyboard(page: "Page"):
     assert box.evaluate("box => box.getBoundingClientRect().height") == size  # 下の文が動かない
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_drawing_fits_and_no_labels_overlap(book: Path, chromium: "Browser", width: int):
     page = chromium.new_context(viewport={"width": width, "height": 800}).new_page()
@@ -188,7 +183,6 @@ def test_the_drawing_fits_and_no_labels_overlap(book: Path, chromium: "Browser",
     assert wide == []
 
 
-@pytest.mark.browser
 def test_without_javascript_only_the_still_figures_remain(book: Path, chromium: "Browser"):
     page = chromium.new_context(java_script_enabled=False).new_page()
     page.goto((book / "part1" / "chain-rule.html").as_uri())

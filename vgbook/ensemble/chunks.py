@@ -83,13 +83,13 @@ def over_members(
     nbytes *= math.prod(getattr(init, "ensemble", ())) // members
     check_count("seeds", seeds)
     if chunk is None:
-        chunk = _chunk(members, nbytes, seeds)
+        chunk = chunk_size(members, nbytes, seeds)
     chunk = min(check_count("chunk", chunk), members)
     parts = [slice(start, min(start + chunk, members)) for start in range(0, members, chunk)]
     return run_all(run, parts, chunk * nbytes, rng, seeds, executor)
 
 
-def _chunk(members: int, nbytes: int, seeds: int) -> int:
+def chunk_size(members: int, nbytes: int, seeds: int) -> int:
     """塊の大きさ。塊の数は、seed を掛けると CPU の数の倍数になるように増やす。"""
     parts = -(-members // max(1, round(CACHE / max(1, nbytes))))
     step = cpus() // math.gcd(cpus(), seeds)

@@ -138,7 +138,7 @@ def gradient_flow(
     """
     for name, value in (("depth", depth), ("width", width), ("samples", samples)):
         check_count(name, value)
-    run = partial(_flow, activation, init, depth, width, samples, norm)
+    run = partial(measure, activation, init, depth=depth, width=width, samples=samples, norm=norm)
     nbytes = footprint([width] * (depth + 1), samples)
     flow: Flow = over_members(
         run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
@@ -146,16 +146,18 @@ def gradient_flow(
     return flow
 
 
-def _flow(
+def measure(
     activation: Activation,
     init: Initializer,
+    rng: np.random.Generator,
+    part: slice = slice(None),
+    *,
     depth: int,
     width: int,
     samples: int,
-    norm: Normalization | None,
-    rng: np.random.Generator,
-    part: slice = slice(None),
+    norm: Normalization | None = None,
 ) -> Flow:
+    """1 つの種で、集団の ``part`` の塊を測る。引数は `gradient_flow` と同じ。"""
     s = activation_distribution(
         activation, take(init, part), rng=rng, depth=depth, width=width, samples=samples, norm=norm
     )

@@ -4,24 +4,25 @@
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, check_count, check_data, check_labels, check_positive, check_shape
+from vgbook._edge import Array, check_count, check_data, check_labels, check_positive
 from vgbook.activations import Activation, relu, sigmoid
-from vgbook.ensemble.chunks import footprint, over_members, take, take_rates
+from vgbook.ensemble.chunks import over_members
 from vgbook.experiments.datasets import Dataset, digits
+from vgbook.experiments.schedule import Schedule, Training
 from vgbook.initializers import Initializer, he, normal, stack, xavier
 from vgbook.layers.normalization import BatchNorm
-from vgbook.network import Network, Normalization, mlp
+from vgbook.network import Network, Normalization
 from vgbook.signals import per_layer, rms
-from vgbook.training.loop import History, check_rates, fit
-from vgbook.training.optimizers import SGD
+from vgbook.training.loop import History
 
 BOOK_STDS = np.logspace(0, -4, 16)
 """『ゼロから作る』6.3.2 の 16 通りの標準偏差 (1 から 10⁻⁴)。"""
@@ -81,13 +82,16 @@ def compare_initializers(
     """
     data = _data(data)
     init = stack(normal(0.01), xavier(), he()) if init is None else init
-    schedule = {"steps": steps, "batch_size": batch_size, "evaluate_every": evaluate_every}
-    run = partial(
-        _train, data, activation, init, hidden, lr, None, {**schedule, "reevaluate": True}
-    )
-    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    schedule = Schedule(lr, steps, batch_size, evaluate_every, reevaluate=True)
+    training = Training(data, init, hidden, schedule, activation)
     history: History = over_members(
-        run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
+        training.run,
+        init,
+        rng=rng,
+        seeds=seeds,
+        nbytes=training.nbytes,
+        chunk=chunk,
+        executor=executor,
     )
     return history
 
@@ -152,11 +156,10 @@ def batch_norm_grid(
     data = _data(data)
     data = data._replace(x_train=data.x_train[:1000], labels_train=data.labels_train[:1000])
     book_norm = partial(BatchNorm, eps=1e-6, unbiased=False, running_var=0.0)
-    schedule = {"steps": steps, "batch_size": batch_size, "evaluate_every": evaluate_every}
     init = normal(stds)
-    train = partial(_train, data, relu, init, hidden, lr)
-    run = partial(_with_and_without, train, book_norm if norm is None else norm, schedule)
-    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    plain = Training(data, init, hidden, Schedule(lr, steps, batch_size, evaluate_every))
+    run = partial(_with_and_without, plain, book_norm if norm is None else norm)
+    nbytes = plain.nbytes
     grid: BatchNormGrid = over_members(
         run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
     )
@@ -164,14 +167,10 @@ def batch_norm_grid(
 
 
 def _with_and_without(
-    train: Callable[..., History],
-    norm: Normalization,
-    schedule: dict[str, Any],
-    rng: np.random.Generator,
-    part: slice,
+    plain: Training, norm: Normalization, rng: np.random.Generator, part: slice
 ) -> BatchNormGrid:
     twin = copy.deepcopy(rng)  # 同じ乱数列から、同じ重みと同じミニバッチを引く
-    return BatchNormGrid(train(None, schedule, rng, part), train(norm, schedule, twin, part))
+    return BatchNormGrid(plain.run(rng, part), replace(plain, norm=norm).run(twin, part))
 
 
 class Speed(NamedTuple):
@@ -241,28 +240,17 @@ def learning_speed(
     check_count("every", every)
     check_positive("lr", lr)
     init = xavier() if init is None else init
-    schedule = {"steps": steps, "batch_size": batch_size}
-    data = _data(data)
-    run = partial(_speed, data, activation, init, hidden, lr, norm, schedule, every)
-    nbytes = _nbytes(data, init, hidden, lr, batch_size)
+    schedule = Schedule(lr, steps, batch_size)
+    training = Training(_data(data), init, hidden, schedule, activation, norm)
+    run = partial(_speed, training, every)
+    nbytes = training.nbytes
     speed: Speed = over_members(
         run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
     )
     return speed
 
 
-def _speed(
-    data: Dataset,
-    activation: Activation,
-    init: Initializer,
-    hidden: Sequence[int],
-    lr: float,
-    norm: Normalization | None,
-    schedule: dict[str, Any],
-    every: int,
-    rng: np.random.Generator,
-    part: slice,
-) -> Speed:
+def _speed(training: Training, every: int, rng: np.random.Generator, part: slice) -> Speed:
     at: list[int] = []
     grads: list[Array] = []
     ratios: list[Array] = []
@@ -273,46 +261,10 @@ def _speed(
             W = per_layer(rms, [affine.params["W"] for affine in network.affines])
             at.append(step)
             grads.append(dW)
-            ratios.append(lr * dW / W)
+            ratios.append(training.schedule.lr * dW / W)
 
-    schedule = {**schedule, "watch": watch}
-    history = _train(data, activation, init, hidden, lr, norm, schedule, rng, part)
+    history = training.run(rng, part, watch)
     return Speed(np.array(at), np.stack(grads), np.stack(ratios), history.loss)
-
-
-def _train(
-    data: Dataset,
-    activation: Activation,
-    init: Initializer,
-    hidden: Sequence[int],
-    lr: ArrayLike,
-    norm: Normalization | None,
-    schedule: dict[str, Any],
-    rng: np.random.Generator,
-    part: slice = slice(None),
-) -> History:
-    x, labels = data.x_train, data.labels_train
-    widths = _widths(data, hidden)
-    network = mlp(widths, activation, take(init, part), rng=rng, norm=norm, dtype=x.dtype)
-    lr = take_rates(lr, init, part)
-    schedule = {**schedule, "x_test": data.x_test, "labels_test": data.labels_test}
-    return fit(network, SGD(lr), x, labels, rng=rng, progress=False, **schedule)
-
-
-def _widths(data: Dataset, hidden: Sequence[int]) -> list[int]:
-    classes = int(max(data.labels_train.max(), data.labels_test.max())) + 1
-    return [data.x_train.shape[1], *check_shape("hidden", hidden), classes]
-
-
-def _nbytes(
-    data: Dataset, init: Initializer, hidden: Sequence[int], lr: ArrayLike, batch_size: int
-) -> int:
-    """1 つのネットワークの学習が使うバイト数。集団を塊に分ける前に、形の食い違いも調べる。"""
-    check_positive("lr", lr, many=True)
-    if isinstance(init, Initializer):
-        check_rates(lr, init.ensemble)
-    check_count("batch_size", batch_size)
-    return footprint(_widths(data, hidden), batch_size, data.x_train.dtype)
 
 
 def _data(data: Dataset | None) -> Dataset:

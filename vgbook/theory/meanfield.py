@@ -18,29 +18,29 @@ r"""平均場の理論: 幅が無限に広い、初期値のままのネット�
 求まらない値は NaN、無限に大きくなる q は ``inf`` と返します。
 
 期待値は数値積分です。このパッケージの活性化関数なら、:math:`10^{-12} \leq q \leq 10^{12}` で桁が
-出ます。自作の活性化関数では、求めた q で :mod:`vgbook.theory.moments` の検査をし、桁が出ないときは
-``RuntimeWarning`` で知らせて NaN を返します。
+出ます。自作の活性化関数では、求めた q で :mod:`vgbook.theory.moments` の検査をし、必要な精度で
+求まらないときは、``RuntimeWarning`` で知らせて NaN を返します。
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, as_array, check_numbers, check_positive
-from vgbook.activations import Activation
-from vgbook.theory.moments import _jumps, _resolved, mean_square, slope_square
-from vgbook.theory.quadrature import (
-    _broadcast_shape,
-    _only_where,
-    _unchecked_mean,
-    _variances,
-    pair_mean,
+from vgbook.activations import Activation, check_activation
+from vgbook.theory.fixed_points import GRID, ROUNDING, find_root, follow
+from vgbook.theory.moments import mean_square, slope_square
+from vgbook.theory.quadrature import pair_mean
+from vgbook.theory.rule import (
+    broadcast_shape,
+    raw_mean,
+    raw_mean_square,
+    raw_slope_square,
+    variances,
 )
+from vgbook.theory.trust import jumps, only_where, resolved
 
-_GRID = np.concatenate([[0.0], np.geomspace(1e-12, 1e12, 481)])  # 根を挟む区間を探す q の目盛り
-_ROUNDING = 1e-12  # 求積の精度。これより 1 に近い倍率は 1 と区別しない
 _LARGEST = 1e100  # これより大きい σ は、2 乗などで桁あふれしかねない
 
 
@@ -68,7 +68,7 @@ def length_map(
     >>> print(f"{length_map(tanh, 1.0, 1.0):.4f}")
     0.3943
     """
-    sigma_w, sigma_b = _scales(sigma_w, sigma_b, q=_variances(q))
+    sigma_w, sigma_b = _scales(sigma_w, sigma_b, q=variances(q))
     return sigma_w**2 * mean_square(activation, q) + sigma_b**2
 
 
@@ -108,14 +108,15 @@ def fixed_point(
     >>> fixed_point(relu, [1.0, 2.0])
     array([ 0., inf])
     """
+    check_activation("activation", activation)
     sigma_w, sigma_b = _scales(sigma_w, sigma_b)
     check_positive("start", start)
     _bounded("start", start)
-    q = _follow(lambda q: mean_square(activation, q, check=False), sigma_w**2, sigma_b**2, start)
+    q = follow(lambda q: raw_mean_square(activation, q), sigma_w**2, sigma_b**2, start)
     q = np.where(np.isnan(q) & _diverges(activation, sigma_w), np.inf, q)
     # 途中の q から見える急な変化は、両端のうち広い方からも見える
-    checked = q if _resolved(activation, start) else np.full_like(q, start)
-    return _only_where(_resolved(activation, checked), q, repr(activation), checked)
+    checked = q if resolved(activation, start) else np.full_like(q, start)
+    return only_where(resolved(activation, checked), q, repr(activation), checked)
 
 
 def chi_at(activation: Activation, q: ArrayLike, sigma_w: ArrayLike) -> Array:
@@ -126,10 +127,10 @@ def chi_at(activation: Activation, q: ArrayLike, sigma_w: ArrayLike) -> Array:
     Examples
     --------
     >>> from vgbook import sigmoid
-    >>> chi_at(sigmoid, 0.0, 1.0)  # 飽和していなくても、1 層で勾配の二乗は 1/16
-    np.float64(0.0625)
+    >>> print(f"{chi_at(sigmoid, 0.0, 1.0):.4f}")  # 飽和していなくても、1 層で勾配の二乗は 1/16
+    0.0625
     """
-    sigma_w, _ = _scales(sigma_w, 0.0, q=_variances(q))
+    sigma_w, _ = _scales(sigma_w, 0.0, q=variances(q))
     return sigma_w**2 * slope_square(activation, q)
 
 
@@ -163,18 +164,19 @@ def critical_sigma_w(activation: Activation, sigma_b: ArrayLike = 0.0) -> Array:
     >>> print(f"{critical_sigma_w(relu) ** 2:.6f} {critical_sigma_w(tanh, 0.05**0.5) ** 2:.5f}")
     2.000000 1.76095
     """
+    check_activation("activation", activation)
     _, sigma_b = _scales(0.0, sigma_b)
 
     def curve(q: Array) -> Array:
-        slope = np.maximum(slope_square(activation, q, check=False), 1e-100)  # step では 0
-        return mean_square(activation, q, check=False) / slope
+        slope = np.maximum(raw_slope_square(activation, q), 1e-100)  # step では 0
+        return raw_mean_square(activation, q) / slope
 
-    q = _follow(curve, np.ones_like(sigma_b), sigma_b**2, start=0.0)
-    q = _only_where(_resolved(activation, q), q, repr(activation), q)
-    sigma_w = 1 / np.sqrt(np.maximum(slope_square(activation, q, check=False), 1e-100))
+    q = follow(curve, np.ones_like(sigma_b), sigma_b**2, start=0.0)
+    q = only_where(resolved(activation, q), q, repr(activation), q)
+    sigma_w = 1 / np.sqrt(np.maximum(raw_slope_square(activation, q), 1e-100))
     above = q * 1.001 + 1e-6  # 少し大きい q が、大きくなり続けないこと
-    growth = sigma_w**2 * mean_square(activation, above, check=False) + sigma_b**2 - above
-    return np.where(growth <= _ROUNDING * above, sigma_w, np.nan)[()]
+    growth = sigma_w**2 * raw_mean_square(activation, above) + sigma_b**2 - above
+    return np.where(growth <= ROUNDING * above, sigma_w, np.nan)[()]
 
 
 def correlation_map(
@@ -214,9 +216,9 @@ def correlation_map(
     if q is None:
         q = fixed_point(activation, sigma_w, sigma_b)
     else:
-        q = _variances(q)
-        q = _only_where(_resolved(activation, q), q, repr(activation), q)
-    _broadcast_shape(sigma_w=sigma_w, sigma_b=sigma_b, q=q, c=as_array("c", c))
+        q = variances(q)
+        q = only_where(resolved(activation, q), q, repr(activation), q)
+    broadcast_shape(sigma_w=sigma_w, sigma_b=sigma_b, q=q, c=as_array("c", c))
     return _correlation(activation, c, sigma_w, sigma_b, q)
 
 
@@ -243,7 +245,7 @@ def fixed_correlation(
     sigma_w, sigma_b = np.broadcast_arrays(*_scales(sigma_w, sigma_b))
     q = fixed_point(activation, sigma_w, sigma_b)
     defined = (q > 0) & np.isfinite(q)
-    ordered = (_chi(activation, q, sigma_w) <= 1) & (not _jumps(activation))
+    ordered = (_chi(activation, q, sigma_w) <= 1) & (not jumps(activation))
     q = np.where(ordered, np.nan, q)  # 秩序相では計算しない
 
     def growth(c: Array, sw: Array, sb: Array, q: Array) -> Array:
@@ -255,8 +257,8 @@ def fixed_correlation(
     table = growth(below_one, *(a[..., np.newaxis] for a in args))
     lowest = np.where(np.isnan(table), np.inf, table)
     upper = below_one[np.argmin(lowest, axis=-1)]
-    root = _root(growth, np.zeros_like(upper), upper, args)
-    root = np.where(growth(np.zeros_like(upper), *args) <= _ROUNDING, 0.0, root)
+    root = find_root(growth, np.zeros_like(upper), upper, args)
+    root = np.where(growth(np.zeros_like(upper), *args) <= ROUNDING, 0.0, root)
     c = np.where(np.min(lowest, axis=-1) < -1e-13, root, 1.0)
     return np.where(defined, c, np.nan)[()]
 
@@ -292,7 +294,7 @@ def depth_scales(
     chi_1 = _chi(activation, q, sigma_w)
     pair = pair_mean(activation.derivative, np.where(c < 1, q, np.nan), c, kinks=activation.kinks)
     chi_c = np.where(c < 1, sigma_w**2 * pair, np.where(c == 1, chi_1, np.nan))
-    smooth = np.where(np.isfinite(q) & (not _jumps(activation)), 1.0, np.nan)
+    smooth = np.where(np.isfinite(q) & (not jumps(activation)), 1.0, np.nan)
     return DepthScales(
         length=smooth * _depth(np.abs(_length_slope(activation, q, sigma_w))),
         correlation=smooth * _depth(chi_c),
@@ -301,7 +303,7 @@ def depth_scales(
 
 
 def _chi(activation: Activation, q: Array, sigma_w: ArrayLike) -> Array:
-    return np.square(sigma_w, dtype=float) * slope_square(activation, q, check=False)
+    return np.square(sigma_w, dtype=float) * raw_slope_square(activation, q)
 
 
 def _correlation(
@@ -309,29 +311,29 @@ def _correlation(
 ) -> Array:
     q = np.where((q > 0) & np.isfinite(q), q, np.nan)
     product = pair_mean(activation, q, c, kinks=activation.kinks)
-    length = sigma_w**2 * mean_square(activation, q, check=False) + sigma_b**2
+    length = sigma_w**2 * raw_mean_square(activation, q) + sigma_b**2
     return (sigma_w**2 * product + sigma_b**2) / length
 
 
 def _diverges(activation: Activation, sigma_w: Array) -> Array:
     """q が限りなく大きくなるか。E φ² が q に比例して増え続け、その倍率が 1 以上のときである。"""
-    far = _GRID[-1] ** np.array([1.0, 2.0])
-    square = mean_square(activation, far, check=False)
+    far = GRID[-1] ** np.array([1.0, 2.0])
+    square = raw_mean_square(activation, far)
     grows = square[1] / far[1] >= 0.99 * square[0] / far[0]  # tanh のように頭打ちなら偽
-    return np.asarray(grows & (sigma_w**2 * square[1] >= (1 - _ROUNDING) * far[1]))
+    return np.asarray(grows & (sigma_w**2 * square[1] >= (1 - ROUNDING) * far[1]))
 
 
 def _length_slope(activation: Activation, q: Array, sigma_w: Array) -> Array:
     """長さの写像の傾き。φ″ を使わずに済むよう、√q で直接微分した形で求める。"""
     q = np.clip(q, 1e-20, 1e12)
-    product = _unchecked_mean(
+    product = raw_mean(
         lambda u: activation(u) * activation.derivative(u) * u, q, kinks=activation.kinks
     )
     return sigma_w**2 * product / q
 
 
 def _depth(factor: Array) -> Array:
-    factor = np.where(np.abs(factor - 1) <= _ROUNDING, 1.0, factor)
+    factor = np.where(np.abs(factor - 1) <= ROUNDING, 1.0, factor)
     with np.errstate(divide="ignore"):  # 倍率 1 なら ξ = inf、倍率 0 なら ξ = 0
         return 1 / np.abs(np.log(factor))
 
@@ -341,7 +343,7 @@ def _scales(sigma_w: ArrayLike, sigma_b: ArrayLike, **others: Array) -> tuple[Ar
     for name, value in (("sigma_w", sigma_w), ("sigma_b", sigma_b)):
         checked[name] = np.asarray(check_numbers(name, value, least=0), dtype=float)
         _bounded(name, value)
-    _broadcast_shape(**checked, **others)
+    broadcast_shape(**checked, **others)
     return checked["sigma_w"], checked["sigma_b"]
 
 
@@ -350,30 +352,3 @@ def _bounded(name: str, value: ArrayLike) -> None:
         raise ValueError(
             f"{name} には {_LARGEST:g} 以下の実数を渡してください。受け取った値: {value!r}"
         )
-
-
-def _follow(curve: Callable[[Array], Array], factor: Array, offset: Array, start: float) -> Array:
-    """写像 q → factor·curve(q) + offset を ``start`` から繰り返した行き先。なければ NaN。
-
-    写像は単調に増えるので、q は動き出した向きに進み続け、最初に出会う不動点で止まる。
-    """
-    factor, offset = np.broadcast_arrays(factor, offset)
-    grid = np.union1d(_GRID, start)
-    step = factor[..., np.newaxis] * curve(grid) - grid
-    step = np.where(np.abs(step) <= _ROUNDING * grid, 0.0, step) + offset[..., np.newaxis]
-    up = step[..., grid == start] > 0
-    stops = np.where(up, (step <= 0) & (grid > start), (step >= 0) & (grid <= start))
-    first, last = np.argmax(stops, axis=-1), len(grid) - 1 - np.argmax(stops[..., ::-1], axis=-1)
-    up = up[..., 0]
-    end = np.where(up, first, last)
-    before = np.where(up, end - 1, np.minimum(end + 1, len(grid) - 1))
-    q = _root(lambda q, a, b: a * curve(q) + b - q, grid[before], grid[end], (factor, offset))
-    q = np.where(np.take_along_axis(step, end[..., np.newaxis], -1)[..., 0] == 0, grid[end], q)
-    return np.where(stops.any(axis=-1), q, np.nan)
-
-
-def _root(f: Callable[..., Array], a: Array, b: Array, args: tuple[Array, ...]) -> Array:
-    from scipy.optimize import elementwise
-
-    result = elementwise.find_root(f, (np.minimum(a, b), np.maximum(a, b)), args=args)
-    return np.where(result.success, result.x, np.nan)

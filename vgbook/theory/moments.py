@@ -10,23 +10,15 @@ r"""活性化関数の性質を表す数: 入力が正規分布のときの平�
 ``RuntimeWarning`` で知らせて NaN を返します。
 """
 
-from collections.abc import Callable
-from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from vgbook._edge import Array
 from vgbook.activations import Activation, check_activation
-from vgbook.theory.quadrature import (
-    _AGREEMENT,
-    _CUT,
-    _agrees,
-    _at_ticks,
-    _only_where,
-    _unchecked_mean,
-)
+from vgbook.theory.rule import raw_mean, raw_mean_square, raw_slope_square
+from vgbook.theory.trust import jumps, verified
 
 
 class Moments(NamedTuple):
@@ -42,7 +34,7 @@ class Moments(NamedTuple):
     """φ′ の二乗平均。"""
 
 
-def mean_square(activation: Activation, q: ArrayLike = 1.0, *, check: bool = True) -> Array:
+def mean_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
     """E φ(u)², u ~ N(0, q) を q の形で返します。``check=False`` なら精度を検査しません。
 
     Examples
@@ -52,11 +44,10 @@ def mean_square(activation: Activation, q: ArrayLike = 1.0, *, check: bool = Tru
     array([0.5, 2. ])
     """
     check_activation("activation", activation)
-    value = _unchecked_mean(lambda u: activation(u) ** 2, q, kinks=activation.kinks)
-    return _verified(activation, value, q) if check else value
+    return verified(activation, raw_mean_square(activation, q), q)
 
 
-def slope_square(activation: Activation, q: ArrayLike = 1.0, *, check: bool = True) -> Array:
+def slope_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
     """E φ′(u)², u ~ N(0, q) を q の形で返します。``check=False`` なら精度を検査しません。
 
     Examples
@@ -66,8 +57,7 @@ def slope_square(activation: Activation, q: ArrayLike = 1.0, *, check: bool = Tr
     array([0.5, 0.5])
     """
     check_activation("activation", activation)
-    value = _unchecked_mean(lambda u: activation.derivative(u) ** 2, q, kinks=activation.kinks)
-    return _verified(activation, value, q) if check else value
+    return verified(activation, raw_slope_square(activation, q), q)
 
 
 def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
@@ -82,90 +72,15 @@ def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
     check_activation("activation", activation)
     center = activation(0.0)  # φ(0) からのずれで計算し、分散の桁落ちを避ける
     kinks = activation.kinks
-    shift = _unchecked_mean(lambda u: activation(u) - center, q, kinks=kinks)
-    spread = _unchecked_mean(lambda u: (activation(u) - center) ** 2, q, kinks=kinks)
-    mean = _verified(activation, center + shift, q)
+    shift = raw_mean(lambda u: activation(u) - center, q, kinks=kinks)
+    spread = raw_mean(lambda u: (activation(u) - center) ** 2, q, kinks=kinks)
+    mean = verified(activation, center + shift, q)
     return Moments(
         mean=mean,
-        mean_square=np.where(np.isnan(mean), mean, mean_square(activation, q, check=False))[()],
+        mean_square=np.where(np.isnan(mean), mean, raw_mean_square(activation, q))[()],
         variance=np.where(np.isnan(mean), mean, spread - shift**2)[()],
-        slope_square=np.where(np.isnan(mean), mean, slope_square(activation, q, check=False))[()],
+        slope_square=np.where(np.isnan(mean), mean, raw_slope_square(activation, q))[()],
     )
-
-
-def _resolved(activation: Activation, q: ArrayLike = 1.0) -> NDArray[np.bool_]:
-    r"""N(0, q) にわたる φ と φ′ の平均を、数値積分で求められるかを調べます。
-
-    φ² と φ′² の求積が細かく分けたものと一致し、部分積分の恒等式
-    :math:`E[u \varphi(u)] / q = E[\varphi'(u)] + \sum_k J_k\, p(k)` も :math:`10^{-9}` まで
-    成り立てば真です。:math:`J_k` は ``kinks`` の点 k での φ の跳び、p は N(0, q) の密度です。
-    ``kinks`` に書き忘れた跳びや、狭すぎて見えない立ち上がりは、この式を破ります。
-    答えは活性化関数と q ごとに覚えておき、2 度目からは調べ直しません。
-
-    Examples
-    --------
-    >>> from vgbook.activations import Activation, tanh
-    >>> wall = Activation(
-    ...     "wall", lambda z: tanh(50 * (z - 3)), lambda z: 50 * tanh.derivative(50 * (z - 3))
-    ... )
-    >>> _resolved(wall, [0.01, 16.0])
-    array([ True, False])
-    """
-    check_activation("activation", activation)
-    test: Callable[[Activation, float], bool] = _remembered
-    try:
-        hash(activation)
-    except TypeError:  # 中の関数が、辞書のキーになれないとき
-        test = _resolved_at
-    return _at_ticks(lambda ticks: np.array([test(activation, q) for q in ticks.tolist()]), q)
-
-
-def _resolved_at(activation: Activation, q: float) -> bool:
-    phi, slope, kinks = activation, activation.derivative, activation.kinks
-
-    def mean(f: Callable[[Array], Array]) -> float:
-        return float(_unchecked_mean(f, q, kinks=kinks))
-
-    density = np.exp(-np.square(kinks) / (2 * q)) / np.sqrt(2 * np.pi * q)
-    left = mean(lambda u: u * phi(u)) / q
-    right = mean(slope) + float(np.sum(_jump_heights(activation) * density))
-    size = mean(lambda u: np.abs(u * phi(u))) / q + mean(lambda u: np.abs(slope(u)))
-    return abs(left - right) <= _AGREEMENT * size + _CUT and all(
-        _agrees(partial(_squared, g), q, kinks=kinks) for g in (phi, slope)
-    )
-
-
-# 層を進むたびに、同じ q を調べ直さないように
-_remembered = lru_cache(maxsize=4096)(_resolved_at)
-
-
-def _squared(f: Callable[[Array], Array], u: Array) -> Array:
-    return f(u) ** 2
-
-
-def _jump_heights(activation: Activation) -> Array:
-    """``kinks`` の各点で φ が跳ぶ高さを返します。
-
-    Examples
-    --------
-    >>> from vgbook.activations import step, tanh
-    >>> _jump_heights(step), _jump_heights(tanh)
-    (array([1.]), array([], dtype=float64))
-    """
-    sides = np.nextafter(np.array(activation.kinks)[:, np.newaxis], [-np.inf, np.inf])
-    return np.asarray(np.diff(activation(sides))[:, 0])
-
-
-def _jumps(activation: Activation) -> bool:
-    """φ が跳ぶか。
-
-    Examples
-    --------
-    >>> from vgbook.activations import relu, step
-    >>> _jumps(step), _jumps(relu)
-    (True, False)
-    """
-    return bool(np.any(np.abs(_jump_heights(activation)) > 1e-6))
 
 
 def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
@@ -198,7 +113,7 @@ def bn_explosion(activation: Activation) -> Array:
     1.466942 nan
     """
     m = moments(activation)
-    return np.where(_jumps(activation), np.nan, m.slope_square / m.variance)[()]
+    return np.where(jumps(activation), np.nan, m.slope_square / m.variance)[()]
 
 
 def ln_factor(activation: Activation) -> Array:
@@ -214,7 +129,3 @@ def ln_factor(activation: Activation) -> Array:
     """
     m = moments(activation)
     return m.slope_square / m.mean_square
-
-
-def _verified(activation: Activation, value: Array, q: ArrayLike) -> Array:
-    return _only_where(_resolved(activation, q), value, repr(activation), q)
