@@ -56,6 +56,13 @@ def check_flag(name: str, value: object) -> bool:
     return bool(value)
 
 
+def check_kinks(kinks: object) -> None:
+    """``kinks`` が有限な実数の列であることを確かめる。"""
+    points = kinks if isinstance(kinks, tuple | list | np.ndarray) else [None]
+    if any(math.isnan(as_real(point)) for point in points):
+        raise TypeError(f"kinks には有限な実数のタプルを渡してください。受け取った値: {kinks!r}")
+
+
 def check_slice(name: str, value: object) -> None:
     """``value`` が slice であることを確かめる。"""
     if not isinstance(value, slice):
@@ -67,7 +74,7 @@ def check_slice(name: str, value: object) -> None:
 def as_array(name: str, value: object) -> Array:
     """``value`` を配列にする。長さのそろわないリストと、隠した値のある配列は断る。"""
     if _is_masked(value):
-        raise TypeError(
+        raise ValueError(
             f"{name} には、値を隠していない配列を渡してください。マスク付き配列 (numpy.ma) の"
             "マスクは計算で無視されます。隠した値を埋める (filled) か、その標本を除いてください。"
             f"受け取った型: {type(value).__name__}"

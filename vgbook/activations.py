@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._edge import as_array, as_real, check_callable
+from vgbook._edge import as_array, as_real, check_callable, check_kinks
 
 __all__ = [
     "Activation",
@@ -58,8 +58,10 @@ class Activation:
     Raises
     ------
     TypeError
-        ``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルでないとき、実数でない入力を
-        渡したとき。
+        ``name`` が文字列でないとき、``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルで
+        ないとき、実数でない入力を渡したとき。
+    ValueError
+        長さのそろわないリストや、値を隠した配列を渡したとき。
 
     Examples
     --------
@@ -79,11 +81,7 @@ class Activation:
             raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
         check_callable("f", self.f)
         check_callable("df", self.df)
-        kinks = self.kinks if isinstance(self.kinks, tuple | list) else [None]
-        if any(math.isnan(as_real(kink)) for kink in kinks):
-            raise TypeError(
-                f"kinks には有限な実数のタプルを渡してください。受け取った値: {self.kinks!r}"
-            )
+        check_kinks(self.kinks)
 
     @np.errstate(under="ignore")
     def __call__(self, z: ArrayLike) -> Array:
@@ -112,12 +110,9 @@ def _as_float(z: ArrayLike) -> Array:
     array = as_array("z", z)
     if array.dtype.char in "efd":
         return array
-    if array.dtype.kind in "iub":
+    if array.dtype.kind in "iubf":  # long double も float64 で計算する
         return array.astype(np.float64)
-    raise TypeError(
-        "z には実数 (float16, float32, float64, 整数) の配列を渡してください。"
-        f"受け取った dtype: {array.dtype}"
-    )
+    raise TypeError(f"z には実数の配列を渡してください。受け取った dtype: {array.dtype}")
 
 
 # fmt: off

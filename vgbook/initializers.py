@@ -81,6 +81,14 @@ class Initializer:
     copies : tuple of int
         同じ ``gain`` で引く組の数。どの ``gain`` にも同じ乱数を使います。
 
+    Raises
+    ------
+    TypeError
+        ``name`` が文字列でないとき、``draw`` か ``std`` が関数でないとき、``copies`` がタプルで
+        ないとき。
+    ValueError
+        ``gain`` が有限な実数でないとき、``copies`` の要素が正の整数でないとき。
+
     See Also
     --------
     normal, xavier, glorot, he, orthogonal
@@ -224,6 +232,8 @@ def constant(value: ArrayLike, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``value`` が有限の実数でないとき。
 
@@ -252,6 +262,8 @@ def normal(std: ArrayLike, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``std`` が負か NaN のとき。
 
@@ -284,6 +296,8 @@ def xavier(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``gain`` が負か NaN のとき。
 
@@ -322,6 +336,8 @@ def glorot(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``gain`` が負か NaN のとき。
 
@@ -354,6 +370,8 @@ def glorot_uniform(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``gain`` が負か NaN のとき。
 
@@ -391,6 +409,8 @@ def he(*, slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Init
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``slope`` が有限の実数でないとき、``gain`` が負か NaN のとき。
 
@@ -424,6 +444,8 @@ def orthogonal(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``gain`` が負か NaN のとき。
 
@@ -454,6 +476,8 @@ def stack(*inits: Initializer, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``inits`` が Initializer でないとき、``copies`` が正の整数のタプルでないとき。
     ValueError
         ``inits`` が空のとき、乱数の引き方が違うとき、すでに集団の軸をもつとき。
 

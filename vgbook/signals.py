@@ -144,12 +144,13 @@ def trace(network: Network, x: Array, d_output: Array) -> tuple[list[Array], lis
 
 
 def _like_output(d_output: Array, output: Array) -> Array:
+    d_output = signal("d_output", d_output, width=output.shape[-1])
     try:
-        return np.broadcast_to(signal("d_output", d_output, width=output.shape[-1]), output.shape)
+        return np.broadcast_to(d_output, output.shape)
     except ValueError:
         raise ValueError(
             f"d_output は、出力の形 {output.shape} にそろえてください。"
-            f"受け取った形: {np.shape(d_output)}"
+            f"受け取った形: {d_output.shape}"
         ) from None
 
 

@@ -140,6 +140,8 @@ def mnist(folder: PathLike, dtype: DTypeLike = np.float32) -> Dataset:
 
     Raises
     ------
+    TypeError
+        ``folder`` がパスでないとき。
     FileNotFoundError
         フォルダかファイルがないとき。
     ValueError

@@ -77,7 +77,7 @@ class BatchNorm:
     Raises
     ------
     TypeError
-        ``unbiased`` が True か False でないとき。
+        ``unbiased`` が True か False でないとき、``ensemble`` が正の整数のタプルでないとき。
     ValueError
         ``n`` が正の整数でない、``eps`` が正でない、``momentum`` が 0 以上 1 未満でないとき。
         学習時の順伝播に、大きさ 1 のバッチを渡したとき。
@@ -194,6 +194,8 @@ class LayerNorm:
 
     Raises
     ------
+    TypeError
+        ``ensemble`` が正の整数のタプルでないとき。
     ValueError
         ``n`` が 2 以上の整数でないとき、``eps`` が正でないとき。
 

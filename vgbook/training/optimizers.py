@@ -7,6 +7,7 @@
 ネットワークのほうを写しに替えて続けるなら、``bind(network)`` で記録を引き継ぎます。
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,13 @@ def _learning_rate(lr: ArrayLike) -> Any:
     return np.asarray(lr, float) if np.ndim(lr) else float(lr)  # type: ignore[arg-type]
 
 
+def _pairs(network: object) -> Iterator[tuple[Array, Array]]:
+    """学習する配列とその勾配の組。学習のたびに呼ぶので、ネットワークであることだけを確かめる。"""
+    if not isinstance(network, Network) or not network.layers:
+        raise TypeError(f"network には層をもつ Network を渡してください。受け取った値: {network!r}")
+    return network.pairs()
+
+
 class _Record:
     """過去の勾配の記録。重みと同じ形の 0 から始まり、1 つのネットワークだけに属する。"""
 
@@ -34,7 +42,7 @@ class _Record:
         self.arrays: list[Array] = []
 
     def of(self, network: Network) -> list[Array]:
-        params = [param for param, _ in network.pairs()]
+        params = [param for param, _ in _pairs(network)]
         if not self.arrays:
             self.arrays = [np.zeros_like(param) for param in params]
         if self.network not in (None, network):
@@ -112,7 +120,7 @@ class SGD:
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for param, grad in network.pairs():
+        for param, grad in _pairs(network):
             param -= _rate(self.lr, param) * grad
 
 
@@ -149,7 +157,7 @@ class Momentum:
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for (param, grad), v in zip(network.pairs(), self.v.of(network), strict=True):
+        for (param, grad), v in zip(_pairs(network), self.v.of(network), strict=True):
             v *= self.momentum
             v += grad
             param -= _rate(self.lr, param) * v
@@ -194,7 +202,7 @@ class Nesterov:
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for (param, grad), v in zip(network.pairs(), self.v.of(network), strict=True):
+        for (param, grad), v in zip(_pairs(network), self.v.of(network), strict=True):
             v *= self.momentum
             v += grad
             param -= _rate(self.lr, param) * (grad + self.momentum * v)
@@ -237,7 +245,7 @@ class AdaGrad:
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for (param, grad), s in zip(network.pairs(), self.s.of(network), strict=True):
+        for (param, grad), s in zip(_pairs(network), self.s.of(network), strict=True):
             s += np.square(grad)
             param -= _rate(self.lr, param) * grad / (_root(s) + self.eps)
 
@@ -283,7 +291,7 @@ class RMSProp:
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for (param, grad), s in zip(network.pairs(), self.s.of(network), strict=True):
+        for (param, grad), s in zip(_pairs(network), self.s.of(network), strict=True):
             s *= self.alpha
             s += (1 - self.alpha) * np.square(grad)
             param -= _rate(self.lr, param) * grad / (_root(s) + self.eps)
@@ -345,7 +353,7 @@ class Adam:
         beta1, beta2 = self.betas
         m_all, s_all = self.m.of(network), self.s.of(network)
         self.t += 1  # 断られた更新は数えない
-        for (param, grad), m, s in zip(network.pairs(), m_all, s_all, strict=True):
+        for (param, grad), m, s in zip(_pairs(network), m_all, s_all, strict=True):
             m *= beta1
             m += (1 - beta1) * grad
             s *= beta2
@@ -412,7 +420,7 @@ class AdamW:
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
         self.adam.m.of(network)  # 別のネットワークなら、重みを減らす前に断る
-        for param, _ in network.pairs():
+        for param, _ in _pairs(network):
             param *= 1 - _rate(self.lr, param) * self.weight_decay
         self.adam.step(network)
 
@@ -465,7 +473,7 @@ class Clip:
 
     def step(self, network: Network) -> None:
         """勾配を切り詰めて、重みを 1 回更新する。"""
-        grads = [grad for _, grad in network.pairs()]
+        grads = [grad for _, grad in _pairs(network)]
         tops = [np.abs(grad).max(axis=(-2, -1), keepdims=True) for grad in grads]
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             # 最大値で割ってから 2 乗する。大きな勾配の 2 乗があふれて、更新が 0 にならないように
@@ -481,5 +489,6 @@ class Clip:
 
     def bind(self, network: Network) -> None:
         """切り詰めた後に使う最適化手法の記録を、同じ形の ``network`` に引き継ぐ。"""
+        check_layered(network)
         if hasattr(self.optimizer, "bind"):
             self.optimizer.bind(network)
