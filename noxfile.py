@@ -1,3 +1,7 @@
+# /// script
+# dependencies = ["nox[uv]>=2025.10"]
+# ///
+# 上の 3 行があると、ふつうに入れた nox (pip、pipx、uv tool) も、uv を自分で用意してから動く。
 import shutil
 from pathlib import Path
 
@@ -15,6 +19,7 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": None,
     "UV_COMPILE_BYTECODE": "1",  # 先に済ませておくと、ノートブックの起動が数秒早い
+    "UV_COMPILE_BYTECODE_TIMEOUT": "0",  # 混んだ計算機でも待つ
     "OMP_NUM_THREADS": "1",  # 並列は 1 段上で行うので、BLAS のスレッドと奪い合わせない
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -45,7 +50,7 @@ def sync_with_torch(session: nox.Session, *groups: str) -> None:
 def build(session: nox.Session, *options: str) -> None:
     """本を HTML に組む。"""
     # -E は要らない。失敗した組みは vg.build.incremental が覚えていて、次も失敗する
-    strict = ["-n", "-W", "--keep-going", "-j", "auto"]
+    strict = ["-n", "-W", "--keep-going", "-j", "auto", "-d", f"{BUILD}/doctrees"]
     session.run("sphinx-build", *strict, "-b", "html", *options, "docs", f"{BUILD}/html")
 
 
@@ -135,7 +140,9 @@ def serve(session: nox.Session) -> None:
     """本を組みながら読む。docs/ か vgbook/ を保存すると、ページが新しくなる。"""
     sync(session, "docs")
     ignored = ("_build", "_ipython", "__pycache__")
-    options = ["--watch=vgbook", *(f"--ignore=**/{folder}/**" for folder in ignored)]
+    # serve の札があるときは CSP を書かない。書くと、ページを読み直させるスクリプトが動かない
+    options = ["-j", "auto", "-t", "serve", "--watch=vgbook"]
+    options += [f"--ignore=**/{folder}/**" for folder in ignored]
     session.run("sphinx-autobuild", *options, *session.posargs, "docs", f"{BUILD}/serve")
 
 

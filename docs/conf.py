@@ -93,7 +93,7 @@ math_macros = {
 
 # ---- 実行 -----------------------------------------------------------------
 nb_execution_mode = "cache"  # 置き場は vg.build.execution が決める
-nb_execution_timeout = 300  # 秒。1 セルあたり。止まらないセルを見つけるためのもの
+nb_execution_timeout = 1800  # 秒。1 セルあたり。止まらないセルを見つけるため。混んだ計算機でも待つ
 nb_execution_show_tb = True  # 失敗したセルを全部見せてから、vg.build.faults がビルドを止める
 nb_output_stderr = "error"
 nb_merge_streams = True
@@ -112,10 +112,12 @@ os.environ |= {
 
 # ---- 配るもの ------------------------------------------------------------
 # pyproject.toml の [project.urls] に書くと、ノートブックの入れ方とリンクが変わる
-html_baseurl = URLS.get("Documentation", "")
+# 公開先が環境変数で URL を知らせるときは、それを使う
+html_baseurl = URLS.get("Documentation") or os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 notebook_repository = URLS.get("Repository", "")
 
 # ---- API ------------------------------------------------------------------
+viewcode_follow_imported_members = False  # ソースを載せるのは vgbook だけ。標準ライブラリは載せない
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # 型と形は docstring が日本語で述べる
 autodoc_preserve_defaults = True
@@ -132,8 +134,9 @@ html_theme = "furo"
 html_title = project
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
-FIGURES = ("figures", "cover")  # 動かせる図のある頁にだけ残す
-html_css_files = ["tokens.css", "book.css", *(f"{name}.css" for name in FIGURES)]
+html_css_files = ["tokens.css", "book.css", "figures.css", "cover.css"]
+html_css_files += [("print.css", {"media": "print"})]
+FIGURES = ("figures", "network", "trainer", "batch", "cover")  # 使う図のある頁にだけ残す
 html_js_files = ["book.js", *((f"{name}.js", {"defer": "defer"}) for name in FIGURES)]
 html_extra_path = ["robots.txt"]
 html_copy_source = True  # 「この頁の原稿を見る」の先

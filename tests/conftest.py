@@ -4,6 +4,7 @@ import functools
 import http.server
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,18 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """省いた試験の数と、走らせ方を、最後に 1 行ずつ示す。"""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"省いた試験 {count} 件: {reason}", yellow=True)
+
+
 @pytest.fixture
 def no_floating_point_warnings() -> Iterator[None]:
     """桁あふれ、0 での割り算、NaN を、計算の途中でも許さない。"""
@@ -62,7 +75,7 @@ def book(root: Path) -> Path:
     """できあがった本 (HTML) のフォルダー。"""
     html = root / "docs" / "_build" / "html"
     if not (html / "index.html").exists():
-        unavailable("本がまだありません。先に `nox -s docs` を実行してください。")
+        unavailable("本がまだありません。`nox -s docs` の後に、もう一度走らせてください。")
     return html
 
 

@@ -39,6 +39,12 @@ def letters(text: str) -> str:
 def pdf_faults(pdf: Path, site: Path) -> Iterator[str]:
     reader = PdfReader(pdf)
     raw = [page.extract_text() for page in reader.pages]
+    if len(KANA.findall("".join(raw))) < 50_000:  # 字がなければ、ほかの誤りはその結果にすぎない
+        yield (
+            "日本語の字 (フォント) がなく、文字を取り出せません。"
+            "`apt-get install fonts-noto-cjk` などで入れてください。"
+        )
+        return
     if found := LOOKALIKES.findall("".join(raw)):
         yield f"形だけ同じ別の文字が混じり、探す字が見つかりません: {sorted(set(found))}"
     texts = [letters(text) for text in raw]
@@ -47,8 +53,6 @@ def pdf_faults(pdf: Path, site: Path) -> Iterator[str]:
     for number, text in enumerate(texts, start=1):
         if len(text) < 5 + len(str(number)) and text not in doors:
             yield f"{number} 頁目に何もありません: {text!r}"
-    if len(KANA.findall("".join(texts))) < 50_000:
-        yield "日本語の文字を取り出せません"
     if not reader.outline:
         yield "しおりがありません"
     first = starts(pdf)

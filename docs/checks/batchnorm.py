@@ -93,3 +93,27 @@ def running(rng):
         "m": momentum,
         "after": {r"\text{running}": after},
     }
+
+
+@check("eq-bn-fold", "高精度", points=3)
+def fold(rng):
+    """入力 3、ユニット 1。W′ と b′ は、合わせた計算の傾きと切片を数値微分で求めたもの。"""
+    x, W = normal(rng, 1, 3), normal(rng, 3, 1)
+    b, gamma, beta, mu = (number(rng) for _ in range(4))
+    v = number(rng, 0.5, 2)
+
+    def combined(x):
+        return gamma * ((x @ W)[0, 0] + b - mu) / mpmath.sqrt(v + EPS) + beta
+
+    return {
+        "x": x,
+        "W": W,
+        "b": b,
+        r"\gamma": gamma,
+        r"\beta": beta,
+        r"\mu": mu,
+        "v": v,
+        r"\varepsilon": EPS,
+        "W'": gradient(combined, x).T,
+        "b'": combined(0 * x),
+    }

@@ -29,7 +29,7 @@ def one_path(rng):
         "x": x,
         "t": g(x),
         r"\varepsilon": step,
-        r"\eta": g(x + step) - g(x),
+        r"\kappa": g(x + step) - g(x),
         "r": lambda e: (g(x + e) - g(x)) / e - g_slope(x),
         "s": lambda e: (f(g(x) + e) - f(g(x))) / e - f_slope(g(x)),
         r"\frac{\d z}{\d x}": mpmath.diff(lambda x: f(g(x)), x),

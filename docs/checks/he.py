@@ -3,25 +3,13 @@
 import mpmath
 import numpy as np
 import sympy
-from scipy.special import polygamma, psi
-from scipy.stats import binom
 
 from checks.engine import check
-from checks.engine.draws import chances, from_one, normal
-from checks.engine.gauss import SYMBOLIC_MEANS, U, Z, grid, symbolic_mean
+from checks.engine.draws import chances
+from checks.engine.gauss import U, Z, symbolic_mean
 from checks.engine.networks import network, relu
 
 Q, N_IN, V = sympy.symbols("q n_in V", positive=True)
-
-
-@check("eq-he-affine", "全数", points=3, over={"j": (0, 1)}, free="j")
-def affine(rng):
-    """h の平均は 0 でなく、h どうしは独立でない。h と重みの 2⁸ 通りを数える。"""
-    draws, averages = chances(rng, W=(3, 2), base=(2,))
-    a, b = draws["base"]
-    h = np.stack([a + 1, b - a / 2, a * b])
-    z = (h[:, None] * draws["W"]).sum(axis=0)
-    return {"h": h, "W": draws["W"], "z": z, r"n_\mathrm{in}": 3, **averages}
 
 
 @check("eq-he-half", "記号")
@@ -132,59 +120,4 @@ def euler(rng):
         "y": y,
         r"\pd{L}{y}": names[r"\delta"][3],
         r"\frac{\d}{\d a}L(ay)\Big|_{a=1}": mpmath.diff(lambda a: loss(a * y), 1),
-    }
-
-
-@check("eq-he-ratio", "高精度", points=3)
-def ratio(rng):
-    """幅 4。g は、z を標準偏差で割ったもの。"""
-    h, W = normal(rng, 4), normal(rng, 4, 4) * mpmath.sqrt(mpmath.mpf(2) / 4)
-    z, size = h @ W, mpmath.sqrt((h**2).sum())
-    return {
-        "X": (relu(z) ** 2).sum() / size**2,
-        "h": h,
-        "z": z,
-        "n": 4,
-        r"\norm": lambda v: mpmath.sqrt((v**2).sum()),
-        r"\relu": relu,
-        "g": from_one(z / (mpmath.sqrt(mpmath.mpf(2) / 4) * size)),
-    }
-
-
-@check("eq-he-moments", "数値", within=1e-10)
-def moments(rng):
-    """n = 2。2 つの正規変数の格子の上の数値積分。"""
-    (first, second), averages = grid(2)
-    X = np.maximum(first, 0) ** 2 + np.maximum(second, 0) ** 2
-    return {"X": X, "g": first, "n": 2, r"\relu": lambda v: np.maximum(v, 0), **averages}
-
-
-@check("eq-he-log", "数値", within=1e-12)
-def log_moments(rng):
-    """n = 2000。正の g の数は 2 項分布、その二乗和は χ² 分布。「≈」は 1 % 以内。"""
-    n = 2000
-    positive = np.arange(1, n + 1)
-    chance = binom.pmf(positive, n, 0.5)
-    mean = psi(positive / 2) + np.log(4 / n)
-    first = (chance * mean).sum()
-    second = (chance * (mean**2 + polygamma(1, positive / 2))).sum()
-    values = {"X": 5 / n, "log X": second - first**2}
-    return {
-        "X": "X",
-        r"\log": lambda x: f"log {x}",
-        r"\E": {"log X": first}.get,
-        r"\Var": values.get,
-        "n": n,
-        r"\approx": lambda a, b: abs(a / b - 1) < 0.01,
-    }
-
-
-@check("eq-he-relu-var", "記号")
-def relu_variance(rng):
-    """z は標準正規分布。「≈」は、書かれた桁の半分以内。"""
-    return {
-        "z": Z,
-        r"\relu": lambda x: sympy.Max(0, x),
-        r"\approx": lambda a, b: abs(a - b) < sympy.Rational(1, 2000),
-        **SYMBOLIC_MEANS,
     }

@@ -1,4 +1,4 @@
-"""層正規化と、BN の爆発の章の検算。"""
+"""層正規化と勾配の倍率の章の検算。"""
 
 import mpmath
 import numpy as np
@@ -70,19 +70,3 @@ def relu(rng):
     """期待値は SymPy の積分。"""
     phi = sympy.Piecewise((Z, Z > 0), (0, True))
     return {r"\varphi": phi, r"\varphi'": sympy.diff(phi, Z), **SYMBOLIC_MEANS}
-
-
-@check("eq-ln-length", "記号")
-def length(rng):
-    """λ は、標本の大きさ q が 1 のときの V(q) / V(1) の微分。φ は 0 で折れた 3 次式。"""
-    q = sympy.Symbol("q", positive=True)
-    mean = SYMBOLIC_MEANS[r"\E"]
-    phi = Z**2 - Z + sympy.Piecewise((Z**3 + Z, Z > 0), (0, True))
-    variance = mean((phi.subs(Z, sympy.sqrt(q) * Z) - mean(phi)) ** 2)
-    return {
-        r"\lambda": (sympy.diff(variance, q) / variance).subs(q, 1),
-        r"\varphi": phi,
-        r"\varphi'": sympy.diff(phi, Z),
-        "Z": Z,
-        **SYMBOLIC_MEANS,
-    }

@@ -1,11 +1,13 @@
-"""残差接続・シャタード勾配・RNN の章の検算。"""
+"""残差接続とシャタード勾配の章の検算。"""
+
+from fractions import Fraction
 
 import mpmath
 import numpy as np
 
 from checks.engine import check
 from checks.engine.draws import chances, gradient, normal, number, precise
-from checks.engine.networks import slope, tanh
+from checks.engine.networks import tanh
 from checks.meanfield import kernel
 
 
@@ -85,30 +87,24 @@ def angle(rng):
     }
 
 
-@check("eq-res-bptt", "高精度", points=2, over={"t": (1, 2)}, free="t")
-def through_time(rng):
-    """tanh の RNN の 3 時刻、2 標本、幅 2。損失は時刻ごとの h の 3 次式の和。δ は数値微分。"""
-    x, weights = normal(rng, 4, 2, 2), normal(rng, 4, 2, 2)
-    W_x, W_h = normal(rng, 2, 2), normal(rng, 2, 2)
+@check("eq-res-length", "全数", points=2)
+def length(rng):
+    """幅 4 の枝。φ(z) は z に定数を足したもの。x と z は同じ大きさで、2⁹ 通りを数える。"""
+    draws, averages = chances(rng, x=(1,), z=(4,), W=(4,))
+    x, W, alpha = draws["x"][0], draws["W"], Fraction(2, 3)
+    sd = abs(x.min()) * 2  # 偏った 2 点分布 (−a と 4a) の標準偏差は 2a
+    unit = draws["z"] / (abs(draws["z"].min()) * 2)
 
-    def part(h, t):
-        return (weights[t] * h + h**3 / 3).sum()
+    def phi(z):
+        return z + 1
 
-    def onward(z, t):
-        """時刻 t の z から先の損失。"""
-        total = part(tanh(z), t)
-        for k in range(t + 1, 4):
-            z = x[k] @ W_x + tanh(z) @ W_h
-            total += part(tanh(z), k)
-        return total
-
-    z = {1: x[1] @ W_x}
-    for t in (2, 3):
-        z[t] = x[t] @ W_x + tanh(z[t - 1]) @ W_h
     return {
-        "z": z,
-        "W_h": W_h,
-        r"\varphi'": slope(tanh),
-        r"\delta": {t: gradient(lambda v, t=t: onward(v, t), z[t]) for t in z},
-        r"\pd{L}{h}": {t: gradient(lambda h, t=t: part(h, t), tanh(z[t])) for t in z},
+        "q_{l+1}": averages[r"\E"]((x + alpha * (phi(sd * unit) * W).sum(axis=0)) ** 2),
+        "q_l": sd**2,
+        r"\alpha": alpha,
+        r"\sigma_w": 2 * abs(W.min()) * 2,  # √n 倍
+        r"\varphi": phi,
+        r"\sqrt": lambda q: {sd**2: sd}[q],
+        "Z": unit[0],
+        **averages,
     }

@@ -6,7 +6,7 @@ from sympy import diff, exp
 
 import vgbook as vg
 from checks.engine import check
-from checks.engine.draws import number
+from checks.engine.draws import gradient, normal, number
 
 X = sympy.Symbol("x", real=True)
 U = sympy.Symbol("u", positive=True)
@@ -63,41 +63,10 @@ def precise(rng):
     }
 
 
-@check("eq-sigmoid-stable", "高精度", points=20)
-def stable(rng):
-    """x は −40 から 40 まで。e は exp(−|x|)、導関数は数値微分。"""
-    names = precise(rng)
-    return {**names, "e": mpmath.exp(-abs(names["x"]))}
-
-
 @check("eq-sigmoid-tail", "高精度", points=50)
 def tail(rng):
     """x は −40 から 40 まで。導関数は数値微分。"""
     return precise(rng)
-
-
-@check("eq-sigmoid-scalar", "高精度", points=5, over={"l": range(1, 6)}, free="l")
-def scalar(rng):
-    """5 層。左辺の微分は、5 層を通した関数の数値微分。"""
-    w, b, x = (number(rng) for _ in range(3))
-
-    def outputs(x):
-        h = [x]
-        for _ in range(5):
-            h.append(precise_sigmoid(w * h[-1] + b))
-        return h
-
-    h = outputs(x)
-    return {
-        "w": w,
-        "b": b,
-        "h": h,
-        "z": {l: mpmath.log(h[l] / (1 - h[l])) for l in range(1, 6)},
-        "L": 5,
-        r"\sigma": precise_sigmoid,
-        r"\sigma'": lambda z: mpmath.diff(precise_sigmoid, z),
-        r"\frac{\d h_L}{\d h_0}": mpmath.diff(lambda x: outputs(x)[5], x),
-    }
 
 
 @check("eq-sigmoid-window-y", "高精度", points=200)
@@ -121,3 +90,18 @@ def window(rng):
     )
     right, left = ((z - b) / w for z in (edge, -edge))
     return {r"\Delta a": right - left, "w": w, "r": mpmath.sqrt(1 - 4 / w)}
+
+
+@check("eq-sigmoid-zigzag", "高精度", points=3, over={"i": range(3), "j": range(2)}, free="i j")
+def one_sample(rng):
+    """標本 1 つ、3 ユニットから 2 ユニットへ。左辺は、z の 3 次式の損失の数値微分。"""
+    h, W, weight = normal(rng, 3), normal(rng, 3, 2), normal(rng, 2)
+
+    def loss(z):
+        return (weight * z + z**3 / 3).sum()
+
+    return {
+        "h": h,
+        r"\delta": gradient(loss, h @ W),
+        r"\pd{L}{W}": gradient(lambda W: loss(h @ W), W),
+    }

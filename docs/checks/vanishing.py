@@ -1,10 +1,11 @@
 """勾配消失とは何かの章の検算。"""
 
+import mpmath
 import numpy as np
 
 import vgbook as vg
 from checks.engine import check
-from checks.engine.draws import chances, from_one, normal
+from checks.engine.draws import chances, from_one, normal, number
 from checks.engine.networks import network
 
 
@@ -75,4 +76,31 @@ def mean_square(rng):
         "n": 3,
         "s": abs(W.min()) * 2,  # 偏った 2 点分布 (-a と 4a) の標準偏差は 2a
         **averages,
+    }
+
+
+@check("eq-vanishing-scalar", "高精度", points=5, over={"l": range(1, 6)}, free="l")
+def scalar(rng):
+    """シグモイド関数の 5 層。左辺の微分は、5 層を通した関数の数値微分。"""
+    w, b, x = (number(rng) for _ in range(3))
+
+    def sigmoid(z):
+        return 1 / (1 + mpmath.exp(-z))
+
+    def outputs(x):
+        h = [x]
+        for _ in range(5):
+            h.append(sigmoid(w * h[-1] + b))
+        return h
+
+    h = outputs(x)
+    return {
+        "w": w,
+        "b": b,
+        "h": h,
+        "z": {l: mpmath.log(h[l] / (1 - h[l])) for l in range(1, 6)},
+        "L": 5,
+        r"\varphi": sigmoid,
+        r"\varphi'": lambda z: mpmath.diff(sigmoid, z),
+        r"\frac{\d h_L}{\d h_0}": mpmath.diff(lambda x: outputs(x)[5], x),
     }

@@ -86,7 +86,6 @@ def recursion(rng):
     }
 
 
-@check("eq-variance-relu", "記号")
 @check("eq-variance-relu-var", "記号")
 def relu(rng):
     """q のすべての正の数について。期待値は SymPy の積分。"""
@@ -175,10 +174,3 @@ def decomposition(rng):
     """4 標本、3 ユニットの、無作為に選んだ値。"""
     h = normal(rng, 4, 3)
     return {"h": h, r"\bar h": h.mean(), r"\bar h_": h.mean(axis=0), "N": 4, "n": 3}
-
-
-@check("eq-variance-fluctuation", "数値", points=2, within=1e-10, over={"j": (0, 1)})
-def fluctuation(rng):
-    """n = 2。2 つの正規変数の格子の上の数値積分。"""
-    points, averages = grid(2)
-    return {"n": 2, "Z": points, **averages}

@@ -7,11 +7,9 @@ import sympy
 from scipy.integrate import quad
 from scipy.stats import norm
 
-import vgbook as vg
 from checks.engine import check
-from checks.engine.draws import chances, from_one, normal
+from checks.engine.draws import chances
 from checks.engine.gauss import grid
-from vgbook.theory import meanfield
 
 OVER = {"i": range(3), "k": range(3), "j": range(2)}
 N_IN, N_OUT, V = sympy.symbols("n_in n_out V", positive=True)
@@ -90,36 +88,6 @@ def compromise(rng):
     variance = sympy.integrate(w**2, (w, -a, a)) / (2 * a)
     (edge,) = sympy.solve(sympy.Eq(variance, names[r"\Var"](V)), a)
     return {**names, "a": edge}
-
-
-@check("eq-xavier-chi", "数値", points=3, within=1e-9, without=(r",\qquad z_l\sim N(0, q_l)",))
-def chi(rng):
-    """φ は tanh。左辺は、パッケージの `meanfield.chi_at` の値。"""
-    std, q = (float(v) for v in rng.uniform(0.1, 2, 2))
-    (nodes,), averages = grid()
-    return {
-        r"\chi_l": float(meanfield.chi_at(vg.tanh, q, std * np.sqrt(7))),
-        "n": 7,
-        r"\mathrm{std}": std,
-        "z_l": np.sqrt(q) * nodes,
-        r"\varphi'": lambda z: 1 / np.cosh(z) ** 2,
-        **averages,
-    }
-
-
-@check("eq-xavier-spread", "高精度", points=3)
-def spread(rng):
-    """4 標本、3 ユニットの、無作為に選んだ値。左辺は全要素の分散。"""
-    h = normal(rng, 4, 3)
-    m = h.mean(axis=0)
-    return {
-        r"\Var": lambda h: ((h - h.mean()) ** 2).mean(),
-        "h": h,
-        "v": from_one(((h - m) ** 2).mean(axis=0)),
-        "m": from_one(m),
-        r"\bar m": m.mean(),
-        "n": 3,
-    }
 
 
 @check("eq-xavier-tanh", "数値", points=5, within=1e-9)

@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +75,42 @@ def test_the_spread_agrees_with_torch():
     assert he(slope=0.3)(N_IN, N_OUT, rng=rng()).std() == pytest.approx(
         weight.std().item(), rel=0.01
     )
+
+
+LIBRARY_NAMES = [  # 「初期値を選ぶ」の章の表
+    ("xavier()", xavier(), 'kaiming_normal_(W, nonlinearity="linear")'),
+    ("glorot()", glorot(), "xavier_normal_(W)"),
+    ("glorot_uniform()", glorot_uniform(), "xavier_uniform_(W)"),
+    ("he()", he(), "kaiming_normal_(W)"),
+    ("he(slope=0.2)", he(slope=0.2), "kaiming_normal_(W, a=0.2)"),
+    ("orthogonal()", orthogonal(), "orthogonal_(W)"),
+]
+
+
+@pytest.mark.parametrize(("ours", "init", "theirs"), LIBRARY_NAMES, ids=str)
+def test_the_names_of_the_chapter_draw_the_same_weights_in_torch(ours, init, theirs):
+    page = Path(__file__).parents[2] / "docs/part3/choosing.md"
+    assert re.search(
+        rf"^\| `{re.escape(ours)}` \|.*\| `{re.escape(theirs)}` \|", page.read_text(), re.M
+    )
+    torch.manual_seed(0)
+    weight = torch.empty(N_OUT, N_IN, dtype=torch.float64)
+    eval(f"torch.nn.init.{theirs}", {"torch": torch, "W": weight})
+    assert init(N_IN, N_OUT, rng=rng()).std() == pytest.approx(weight.std().item(), rel=0.01)
+
+
+def test_the_default_weights_of_torch_are_as_the_chapter_says():
+    torch.manual_seed(0)
+    layers = {N_IN: torch.nn.Linear(N_IN, N_OUT), 16 * 9: torch.nn.Conv2d(16, 400, 3)}
+    for fan_in, layer in layers.items():
+        W = layer.weight.detach().numpy().ravel() * math.sqrt(fan_in)
+        assert stats.kstest(W, "uniform", args=(-1, 2)).pvalue > 1e-3
+        assert np.abs(layer.bias.detach().numpy()).max() < 1 / math.sqrt(fan_in)
+        torch.nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5))
+        again = layer.weight.detach().numpy().ravel() * math.sqrt(fan_in)
+        assert stats.kstest(again, "uniform", args=(-1, 2)).pvalue > 1e-3
+    fans = torch.nn.init._calculate_fan_in_and_fan_out(torch.nn.Conv2d(16, 32, 3).weight)
+    assert fans == (16 * 3 * 3, 32 * 3 * 3)
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(6, 6), (8, 3), (3, 8)])

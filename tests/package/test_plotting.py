@@ -1,7 +1,6 @@
 """図: 豆腐のない日本語、帯と中央値、範囲の外の割合。"""
 
 import warnings
-from itertools import pairwise
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -111,78 +110,3 @@ def test_a_diagnosis_shades_the_layers_that_have_a_verdict():
     assert spans == [2]
     np.testing.assert_allclose(axes[1].lines[0].get_ydata(), values)
     assert [text.get_text() for text in axes[0].texts] == ["h", "標本間の差"]
-
-
-def test_a_word_has_one_look_in_the_whole_book():
-    _, axes = plotting.figure(1, 2)
-    first = plotting.band(axes[0], np.arange(2), np.ones((3, 2)), series="Xavier")
-    again = plotting.band(axes[1], np.arange(2), np.ones((3, 2)), series="Xavier")
-    for look in ("get_color", "get_marker", "get_linestyle"):
-        assert getattr(first, look)() == getattr(again, look)()
-    with pytest.raises(ValueError, match="xavier"):
-        plotting.look("xavier")
-
-
-@pytest.mark.parametrize(
-    "family",
-    [
-        ("h", "δ", "dW"),
-        ("標準偏差 1", "標準偏差 0.01", "Xavier", "He", "4/√n", "直交", "LSUV"),
-        ("シグモイド", "tanh", "ReLU", "恒等関数", "GELU", "SELU", "SiLU"),
-        ("BN あり", "BN なし"),
-    ],
-)
-def test_words_drawn_together_look_different(family: tuple[str, ...]):
-    assert len({plotting.look(word) for word in family}) == len(family)
-
-
-def boxes(ax):
-    return [mpl.text.Text.get_window_extent(text) for text in ax.texts]  # 結ぶ線は除く
-
-
-@pytest.mark.parametrize("ends", [(1, 1, 1, 1), (0, 0, 1, 1), (1e-9, 1e-3, 1e-3, 1)])
-def test_names_of_lines_stand_beside_the_axes_and_never_over_each_other(ends):
-    fig, ax = plotting.figure()
-    for i, end in enumerate(ends):
-        ax.plot([0, 1], [1, end], label=f"線 {i}")
-    ax.set(yscale="log" if min(ends) else "linear")
-    plotting.name_lines(ax)
-    fig.draw_without_rendering()
-    heights = sorted((box.y0, box.y1) for box in boxes(ax))
-    assert all(above[0] >= below[1] - 1 for below, above in pairwise(heights))
-    assert all(box.x0 > ax.get_window_extent().x1 for box in boxes(ax))
-    assert max(box.x1 for box in boxes(ax)) <= fig.bbox.x1 + 1
-    order = sorted(range(len(ends)), key=lambda i: boxes(ax)[i].y0)
-    assert [ends[i] for i in order] == sorted(ends)
-
-
-def test_a_line_that_ends_early_or_in_nothing_is_named_where_it_ends():
-    _, ax = plotting.figure()
-    ax.plot([0, 1, 2], [1, 3, np.nan], label="途切れる")
-    ax.plot([0, 1, 2], [np.nan] * 3, label="何もない")
-    ax.set(xlim=(0, 2))
-    plotting.name_lines(ax)
-    assert [text.get_text() for text in ax.texts] == ["途切れる"]
-    assert 0.4 < ax.texts[0].xy[0] < 0.6
-
-
-def test_a_key_names_each_line_once_outside_the_axes():
-    fig, axes = plotting.figure(1, 2)
-    for ax in axes:
-        for series, label in enumerate(("標準偏差 0.01", "Xavier", "He")):
-            plotting.band(ax, np.arange(2), np.ones((3, 2)), label=label, series=series)
-    plotting.key(fig)
-    fig.draw_without_rendering()
-    (legend,) = fig.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["標準偏差 0.01", "Xavier", "He"]
-    assert legend.get_window_extent().y0 >= max(ax.get_window_extent().y1 for ax in axes) - 1
-    assert legend.get_window_extent().x1 <= fig.bbox.x1 + 1
-
-
-def test_the_smallest_letters_are_10_pixels_at_the_width_of_a_phone():
-    """図は本文の幅 358 ピクセルに縮められる。指数は 0.7 倍の字になる。"""
-    from vgbook.book.powers import SIZE
-
-    scale = 358 / (72 * plotting.WIDTH + 8.4)  # 切り抜きの余白
-    assert 0.7 * SIZE * scale >= 10
-    assert mpl.rcParams["font.size"] * scale >= 10

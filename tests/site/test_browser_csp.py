@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,3 +112,14 @@ def test_every_page_has_its_policy(book: Path):
         html = path.read_text(encoding="utf-8")
         assert html.count('http-equiv="Content-Security-Policy"') == 1, path
         assert f'content="{csp.policy(html)}"' in html, path
+
+
+def test_a_book_being_served_while_written_has_no_policy(monkeypatch: pytest.MonkeyPatch):
+    """sphinx-autobuild は、頁を読み直させるスクリプトを後から差し込む。"""
+    from vg.page import csp
+
+    monkeypatch.setattr(csp.BuiltinTemplateLoader, "init", lambda *args, **options: None)
+    for tags, protected in ((set(), True), ({"serve"}, False)):
+        templates = csp.Templates()
+        templates.init(SimpleNamespace(name="html", tags=tags))
+        assert templates.is_site is protected

@@ -1,9 +1,13 @@
-"""検索: 読者が打ちそうな問いの表 (search_queries.toml) を、Chromium の中で引く。"""
+"""検索: 読者が打ちそうな問いの表を、Chromium の中で引く。
+
+表は 3 つある。``search_queries.toml`` と ``search_tuning.toml`` は、調整に使った。
+``search_unseen.toml`` は、調整の前によその記事や講座の言い方から書き、調整には使わなかった。
+どれにも同じ目標を課す。
+"""
 
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -13,9 +17,18 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-TABLE = tomllib.loads((Path(__file__).parent / "search_queries.toml").read_text(encoding="utf-8"))
-QUERIES = {query: pages for group in TABLE.values() for query, pages in group.items()}
-ANSWERED = {query: pages for query, pages in QUERIES.items() if pages}
+LISTS = ("queries", "tuning", "unseen")
+
+
+def table(name: str) -> dict[str, list[str]]:
+    """問い → 上位 3 件のどこかにあってほしい頁。"""
+    text = (Path(__file__).parent / f"search_{name}.toml").read_text(encoding="utf-8")
+    return {
+        query: pages for group in tomllib.loads(text).values() for query, pages in group.items()
+    }
+
+
+QUERIES = {query: pages for name in LISTS for query, pages in table(name).items()}
 TYPE = """(query) => {
     const input = document.querySelector(".search-form input");
     const start = performance.now();
@@ -63,35 +76,93 @@ def answers(page: "Page") -> dict[str, Answer]:
     return {query: ask(page, query) for query in QUERIES}
 
 
-def test_the_table_is_long_and_names_real_pages(book: Path):
-    assert len(QUERIES) >= 40
-    assert all((book / f"{page}.html").is_file() for pages in QUERIES.values() for page in pages)
+def test_the_tables_are_long_and_name_real_pages(book: Path):
+    assert all(len(table(name)) >= 100 for name in LISTS)
+    assert len(table("unseen").keys() - table("queries").keys() - table("tuning").keys()) >= 150
+    names = {name for pages in QUERIES.values() for name in pages}
+    assert [n for n in names if not ((book / f"{n}.html").is_file() or (book / n).is_dir())] == []
 
 
-def test_what_a_learner_asks_is_among_the_first_three(answers: dict[str, Answer]):
-    places = {query: answers[query].place(pages) for query, pages in ANSWERED.items()}
+@pytest.mark.parametrize("name", LISTS)
+def test_what_a_learner_asks_is_among_the_first_three(answers: dict[str, Answer], name: str):
+    asked = {query: pages for query, pages in table(name).items() if pages}
+    places = {query: answers[query].place(pages) for query, pages in asked.items()}
     missed = {query: answers[query].pages[:3] for query, place in places.items() if place > 3}
     figures = {
         "hit@1": sum(place == 1 for place in places.values()) / len(places),
         "hit@3": 1 - len(missed) / len(places),
         "MRR": sum(1 / place for place in places.values()) / len(places),
     }
-    assert figures["hit@3"] >= 0.95, (figures, missed)
-    assert figures["hit@1"] >= 0.85, (figures, missed)
+    assert figures["hit@3"] >= 0.97, (figures, missed)
+    assert figures["hit@1"] >= 0.90, (figures, missed)
+
+
+def test_no_question_ends_in_a_blind_alley(page: "Page"):
+    assert ask(page, "シグモイト").pages
+    assert "もしかして「シグモイド」" in ask(page, "シグモイト").summary
+    ask(page, "Kubernetes")
+    links = page.locator(".search-elsewhere:visible a")
+    assert [link.inner_text() for link in links.all()] == ["目次", "用語集", "索引"]
+    ask(page, "勾配")
+    assert not page.locator(".search-elsewhere").is_visible()
 
 
 def test_what_the_book_lacks_is_said_to_be_lacking(answers: dict[str, Answer]):
     lacking = [query for query, pages in QUERIES.items() if not pages]
     assert lacking
     for query in lacking:
-        assert answers[query].pages == []
         said = answers[query].summary
         assert said.split("」")[0].removeprefix("「") in query, said
         assert "この本にありません" in said
 
 
-def test_an_answer_comes_within_200_ms(answers: dict[str, Answer]):
-    assert median(answer.milliseconds for answer in answers.values()) < 200
+def test_an_answer_comes_within_50_ms(answers: dict[str, Answer]):
+    """測る間の計算機の混み具合を除くため、いちばん速い 4 分の 3 で測る。"""
+    times = sorted(answer.milliseconds for answer in answers.values())
+    assert times[3 * len(times) // 4] < 50
+
+
+OLD_SAFARI = """(() => {
+    const R = RegExp;
+    const refuse = (source) => {
+        if (/\\(\\?<[!=]/.test(String(source?.source ?? source)))
+            throw new SyntaxError("invalid group specifier name");
+    };
+    window.RegExp = new Proxy(R, {
+        construct(target, given) { refuse(given[0]); return Reflect.construct(target, given); },
+        apply(target, self, given) { refuse(given[0]); return Reflect.apply(target, self, given); },
+    });
+    delete Element.prototype.checkVisibility;
+})()"""
+
+
+def test_older_browsers_search_and_open_the_contents(site: str, chromium: "Browser"):
+    """後読みは Safari 16.4 から、checkVisibility は 17.4 から。"""
+    context = chromium.new_context(viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.add_init_script(OLD_SAFARI)
+    page.goto(f"{site}search.html?q=ReLU")
+    assert page.locator("#search-results > li").count() > 0
+    page.focus('label[for="__navigation"] > .icon')
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.closest('.sidebar-drawer') !== null")
+    context.close()
+    assert troubles == []
+
+
+@pytest.mark.parametrize(("width", "place"), [(1280, "part3/he.html"), (390, "search.html")])
+def test_a_slash_opens_the_search(site: str, chromium: "Browser", width: int, place: str):
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"{site}part3/he.html")
+    page.keyboard.press("/")
+    page.wait_for_url(f"{site}{place}")
+    if width > 1000:
+        assert page.evaluate("document.activeElement.name") == "q"
+        page.keyboard.type("/")  # 欄の中では、ふつうの字
+        assert page.input_value(".sidebar-search") == "/"
+    page.close()
 
 
 def test_every_answer_leads_to_the_place_it_names(page: "Page", site: str):

@@ -219,6 +219,56 @@ def test_chapters_are_numbered_through_the_parts(write: Callable[..., Book]):
     assert "式 (4.1)" in book.page("c")  # 原稿は変わらないが、番号が変わった
 
 
+def test_pages_that_are_no_chapters_number_their_own_equations(write: Callable[..., Book]):
+    def page(name: str) -> str:
+        equations = "".join(f"$$\nx = {n}\n$$ (eq-{name}-{n})\n\n" for n in (1, 2))
+        return f"---\ndescription: 頁。\n---\n\n# 頁\n\n{equations}{{eq}}`eq-{name}-2`\n"
+
+    index = "---\ndescription: 表紙。\n---\n\n# 本\n\n```{toctree}\na\nb\n```\n"
+    book = write({"a": page("a"), "b": page("b"), "index": index})
+    assert book.build().returncode == 0
+    assert "式 (2)" in book.page("a")
+    assert "式 (2)" in book.page("b")
+
+
+def test_a_published_book_can_be_found_and_shared(write: Callable[..., Book]):
+    from PIL import Image
+
+    book = write(GOOD)
+    base = "https://example.org/book/"
+    assert book.build("-D", f"html_baseurl={base}").returncode == 0
+    html = book.docs / "_build" / "html"
+    page = book.page("number")
+    assert f'<link rel="canonical" href="{base}number.html">' in page
+    tags = dict(re.findall(r'<meta property="og:(.*?)" content="(.*?)">', page))
+    assert (tags["title"], tags["description"], tags["locale"]) == ("試し", "試し。", "ja_JP")
+    assert tags["url"] == f"{base}number.html"
+    with Image.open(html / tags["image"].removeprefix(base)) as picture:
+        assert picture.size == (int(tags["image:width"]), int(tags["image:height"]))
+        assert len(picture.getcolors()) > 2  # 白紙ではない
+    assert f"Sitemap: {base}sitemap.xml" in (html / "robots.txt").read_text(encoding="utf-8")
+    places = re.findall("<loc>(.*?)</loc>", (html / "sitemap.xml").read_text(encoding="utf-8"))
+    assert places == [f"{base}{name}.html" for name in ("figure", "index", "number", "quiz")]
+    lost = book.page("404")
+    assert "canonical" not in lost
+    links = re.findall(r'(?:href|src|action)="([^"]*)"', lost)
+    assert links
+    assert [link for link in links if not link.startswith(("/book/", "#", "https:"))] == []
+
+
+def test_a_book_at_hand_has_no_addresses(good: Book):
+    assert not any("sitemap" in name or "/share/" in name for name in good.files())
+    assert "og:image" not in good.page("number")
+    assert 'property="og:title"' in good.page("number")
+
+
+def test_other_forms_of_the_site_are_refused(write: Callable[..., Book]):
+    book = write(GOOD)
+    run = book.build("-b", "dirhtml")
+    assert run.returncode != 0
+    assert "`-b html` で組んでください (dirhtml は使えません)" in run.stderr
+
+
 def test_the_same_book_is_built_byte_for_byte(good: Book, write: Callable[..., Book]):
     again = write(GOOD)
     assert again.build().returncode == 0

@@ -91,6 +91,8 @@ def test_every_executed_page_offers_its_notebook_and_the_wheel(book: Path, noteb
     assert len(executed) >= 20
     assert set(notebooks) == executed
     (wheel,) = (book / "downloads").glob("vgbook-*.whl")
+    # 中身で決まる版なら、同じ番号の古いホイールが入っていても、入れ直される
+    assert re.fullmatch(r"vgbook-[\d.]+\+[0-9a-f]{8}-py3-none-any\.whl", wheel.name)
     for name in notebooks:
         html = (book / f"{name}.html").read_text(encoding="utf-8")
         assert f'href="{Path(name).name}.ipynb" download>ノートブックを落とす</a>' in html

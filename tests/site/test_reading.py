@@ -353,7 +353,9 @@ def test_on_paper_answers_are_open_and_screens_parts_are_gone(page: "Page", book
     visit(page, book, "part1/chain-rule.html")
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert all(box.get_attribute("open") is not None for box in page.locator("details").all())
+    answers = page.locator("details:not(.hidden-cell)")
+    assert all(box.get_attribute("open") is not None for box in answers.all())
+    assert not any(code.is_visible() for code in page.locator(".hidden-cell .cell_input").all())
     for selector in (".sidebar-drawer", ".toc-drawer", ".page-end", ".progress", ".stepper"):
         assert not any(part.is_visible() for part in page.locator(selector).all()), selector
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -50,6 +50,16 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Drag:
+    """軸 ``axis`` ("x" か "y") の上で指した値に近い選択肢を、``control`` 番目のつまみで選ぶ。"""
+
+    axis: str
+    control: int
+    positions: ArrayLike
+    """選択肢ごとの、軸の上の値。"""
+
+
+@dataclass(frozen=True)
 class Panel:
     """軸 1 つ。``x`` は点の位置 (棒なら区間の端)、``limits`` は省くと全部の値が入る範囲です。"""
 
@@ -63,6 +73,8 @@ class Panel:
     xlog: bool = False
     ylog: bool = False
     xticks: Sequence[float] = ()
+    drag: tuple["Drag", ...] = ()
+    """図の上を指やマウスで動かしたときに、位置で選ばれるつまみ。"""
     notes: ArrayLike | None = None
     """つまみの組み合わせごとの、題の下の短い文。形は (つまみ 1, つまみ 2, ...)。"""
     size: tuple[int, int] = (300, 240)
@@ -101,6 +113,17 @@ def measured(label: str, samples: ArrayLike, series: int | str = 0) -> Series:
     found = (f(np.where(dead, 0, samples), axis=0) for f in (np.nanmedian, np.nanmin, np.nanmax))
     y, low, high = (np.where(dead, np.nan, values) for values in found)
     return replace(line(label, y, series), low=low, high=high)
+
+
+def smooth(series: Series) -> Series:
+    """印のない実線にする (点の多い曲線のため)。
+
+    Examples
+    --------
+    >>> smooth(line("例", [1.0, 2.0], 1)).marker
+    ''
+    """
+    return replace(series, marker="", dash="")
 
 
 def theory(y: ArrayLike, label: str = "理論", *, x: ArrayLike | None = None) -> Series:
@@ -173,7 +196,7 @@ class Interactive:
         self.readout = _texts("readout", readout, self.states)
         self.spec = {
             "controls": [vars(control) for control in controls],
-            "panels": [_panel(panel, self.states) for panel in panels],
+            "panels": [panel_spec(panel, self.states) for panel in panels],
             "readout": self.readout.tolist(),
         }
 
@@ -199,7 +222,14 @@ def _texts(name: str, texts: ArrayLike, states: tuple[int, ...]) -> Array:
     return array
 
 
-def _panel(panel: Panel, states: tuple[int, ...]) -> dict[str, Any]:
+def panel_spec(panel: Panel, states: tuple[int, ...]) -> dict[str, Any]:
+    """ページのスクリプトへ渡す、軸 1 つの値。``states`` は、つまみの選択肢の数。
+
+    Examples
+    --------
+    >>> panel_spec(Panel("図", [1, 2], [line("y", [3, 4])], "x", "y"), ())["title"]
+    '図'
+    """
     series = [_series(one, np.asarray(panel.x, float), states) for one in panel.series]
     ys = [a for one in panel.series for a in (one.y, one.low, one.high) if a is not None]
     xs = [np.asarray(panel.x if one.x is None else one.x, float) for one in panel.series]
@@ -209,6 +239,7 @@ def _panel(panel: Panel, states: tuple[int, ...]) -> dict[str, Any]:
         "series": series,
         "width": panel.size[0],
         "height": panel.size[1],
+        "drag": [_drag(one, states) for one in panel.drag],
         "x": _axis(panel.xlabel, panel.xlog, panel.xlimits, xs, margin=0.0 if bar else 0.03),
         "y": _axis(panel.ylabel, panel.ylog, panel.ylimits, ys, margin=0.05, zero=bar),
     }
@@ -230,6 +261,16 @@ def _series(one: Series, x: Array, states: tuple[int, ...]) -> dict[str, Any]:
             spec[name] = _numbers(values)
     _check_shape(f"「{one.label}」の x", x, states, x.shape[-1])
     return spec | {"x": _numbers(x)}
+
+
+def _drag(drag: Drag, states: tuple[int, ...]) -> dict[str, Any]:
+    positions = np.asarray(drag.positions, float)
+    if drag.control >= len(states) or positions.shape != (states[drag.control],):
+        raise ValueError(
+            f"drag の positions には、{drag.control} 番目のつまみの選択肢ごとの値を渡してください。"
+            f"受け取った形: {positions.shape}、つまみの選択肢の数: {states}"
+        )
+    return {"axis": drag.axis, "control": drag.control, "positions": _numbers(positions)}
 
 
 def _check_shape(name: str, values: Array, states: tuple[int, ...], points: int) -> None:

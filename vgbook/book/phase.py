@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from vgbook._edge import Array, check_numbers
 from vgbook.activations import tanh
 from vgbook.book.explore import LAYER, delta_theory, median_ratio, sentences, times
-from vgbook.book.interactive import Control, Interactive, Panel, line, measured, theory
+from vgbook.book.interactive import Control, Drag, Interactive, Panel, line, measured, theory
 from vgbook.ensemble.seeds import over_seeds
 from vgbook.initializers import xavier
 from vgbook.network import mlp
@@ -85,7 +85,15 @@ def phase_diagram(
     x = np.arange(1, depth + 1)
     panel = partial(Panel, x=x, xlabel=LAYER, xticks=(1, 5, 10, 15, 20), size=PAIR)
     panels = [
-        Panel("相図", edge, [critical, here], "重みの分散", "バイアスの分散", size=PAIR),
+        Panel(
+            "相図",
+            edge,
+            [critical, here],
+            "重みの分散",
+            "バイアスの分散",
+            drag=(Drag("x", 0, sw2), Drag("y", 1, sb2)),
+            size=PAIR,
+        ),
         panel("信号の大きさ", series=[measured("q", walk.q), theory(q)], ylabel="q", ylog=True),
         panel("2 つの入力の相関", series=[measured("c", walk.c, 2), theory(c)], ylabel="相関"),
         panel(

@@ -1,10 +1,7 @@
 """図: 配列を受け取り、軸に描く。計算はしません。
 
-色、印、線種は、言葉に対応します。h は青、δ は朱、dW は緑で、「Xavier」や「tanh」も、本の
-どこでも同じ見た目です (`LOOKS`)。線の名前は、線の右端か、図の上に書きます。ばらつきは
-「中央値の線」と「最小から最大の帯」です。
-
-図は、幅 390 ピクセルの電話の画面でも、どの字も 10 ピクセルより小さくならない大きさで描きます。
+色と字の大きさは `vgbook.book.looks`、線の名前は `vgbook.book.names` にあり、ここからも使えます。
+ばらつきは「中央値の線」と「最小から最大の帯」です。
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,166 +11,30 @@ import numpy as np
 
 from vgbook._edge import Array, check_count
 from vgbook.activations import Activation
+from vgbook.book.looks import COLORS, LOOKS, SERIES, WIDTH, figure, look, style
+from vgbook.book.names import key, name_lines
 from vgbook.clinic.diagnosis import Diagnosis
 from vgbook.experiments.flow import Flow
 
-COLORS = {
-    "h": "#0072B2",
-    "delta": "#C04F00",
-    "dW": "#007A5A",
-    "theory": "#595959",
-    "消失": "#0072B2",
-    "良好": "#007A5A",
-    "爆発": "#C04F00",
-}
-"""概念の色。Okabe and Ito (2008) の配色を、白い紙の上の字としても読める濃さにしました。"""
-
-SERIES = (
-    ("#0072B2", "o", "-"),
-    ("#C04F00", "s", "--"),
-    ("#007A5A", "^", "-."),
-    ("#AA4499", "D", ":"),
-    ("#8A6D00", "v", (0, (5, 1, 1, 1))),
-    ("#4B4B4B", "P", (0, (1, 1))),
-    ("#6A3D9A", "X", (0, (6, 2))),
-)
-"""系列の (色, 印, 線種)。比べる線が何本あるときも、この順に使います。"""
-
-LOOKS = {
-    # 信号
-    "h": 0,
-    "δ": 1,
-    "dW": 2,
-    # 重みの初期値
-    "Xavier": 0,
-    "LSUV": 1,
-    "He": 2,
-    "直交": 3,
-    "標準偏差 0.01": 4,
-    "標準偏差 1": 5,
-    "4/√n": 6,
-    # 活性化関数
-    "シグモイド": 0,
-    "恒等関数": 1,
-    "ReLU": 2,
-    "tanh": 3,
-    "GELU": 4,
-    "SELU": 5,
-    "SiLU": 6,
-    # 正規化
-    "BN あり": 0,
-    "BN なし": 1,
-}
-"""本のどこでも同じ見た目にする言葉と、`SERIES` の番号。"""
-
-WIDTH = 4.8
-"""図の幅 [インチ]。電話の本文の幅 (358 ピクセル) に縮めても、字の大きさが変わりません。"""
-
-
-def look(series: int | str) -> tuple[str, str, Any]:
-    """系列の (色, 印, 線種)。``series`` は `SERIES` の番号か、`LOOKS` の言葉。
-
-    Raises
-    ------
-    ValueError
-        `LOOKS` にない言葉のとき。
-
-    Examples
-    --------
-    >>> look("He") == look(2) == SERIES[2]
-    True
-    """
-    if isinstance(series, str):
-        if series not in LOOKS:
-            raise ValueError(
-                f"series には番号か、{list(LOOKS)} のどれかを渡してください。"
-                f"受け取った値: {series!r}"
-            )
-        series = LOOKS[series]
-    return SERIES[series % len(SERIES)]
-
-
-def style() -> None:
-    """この本の図の体裁 (日本語フォント、文字の大きさ、色) を Matplotlib に設定する。
-
-    Examples
-    --------
-    >>> style()
-    >>> import matplotlib.pyplot as plt
-    >>> plt.rcParams["svg.fonttype"]
-    'path'
-    """
-    import matplotlib.pyplot as plt
-    import matplotlib_fontja
-    from cycler import cycler
-    from matplotlib.scale import register_scale
-
-    from vgbook.book.powers import PowerScale
-
-    matplotlib_fontja.japanize()
-    register_scale(PowerScale)
-    plt.rcParams.update(
-        {
-            # 前の書体にない字 (₁ や ² など) は次の書体で補う
-            "font.family": [*plt.rcParams["font.family"], "DejaVu Sans"],
-            "font.size": 11,
-            "axes.titlesize": 11,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.unicode_minus": False,
-            "axes.prop_cycle": cycler(color=[color for color, _, _ in SERIES]),
-            "grid.color": "#B0B0B0",
-            "grid.alpha": 0.5,
-            "grid.linewidth": 0.6,
-            "legend.frameon": False,
-            "lines.linewidth": 1.8,
-            "lines.markersize": 5,
-            "figure.figsize": (WIDTH, 3.2),
-            "figure.constrained_layout.use": True,
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "svg.fonttype": "path",
-            "svg.hashsalt": "vgbook",
-        }
-    )
-
-
-def figure(
-    rows: int = 1,
-    columns: int = 1,
-    *,
-    width: float = WIDTH,
-    height: float = 3.2,
-    sharex: bool = False,
-    sharey: bool = False,
-) -> tuple[Any, Any]:
-    """本文の幅に合わせた図を作る。
-
-    Parameters
-    ----------
-    rows, columns : int
-        並べる軸の数。
-    width, height : float
-        図全体の幅と高さ [インチ]。
-    sharex, sharey : bool
-        軸の範囲を共有するか。
-
-    Returns
-    -------
-    fig, ax
-        ``rows × columns`` が 1 なら軸 1 つ、そうでなければ軸の配列。
-
-    Examples
-    --------
-    >>> fig, axes = figure(1, 3)
-    >>> axes.shape
-    (3,)
-    """
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(rows, columns, figsize=(width, height), sharex=sharex, sharey=sharey)
+__all__ = [
+    "COLORS",
+    "LOOKS",
+    "SERIES",
+    "WIDTH",
+    "accuracy_grid",
+    "band",
+    "computation_graph",
+    "curve",
+    "diagnosis_panels",
+    "figure",
+    "flow_panels",
+    "histograms",
+    "key",
+    "look",
+    "name_lines",
+    "style",
+    "theory",
+]
 
 
 def band(
@@ -436,89 +297,6 @@ def theory(ax: Any, x: Array, y: Array, label: str = "理論") -> Any:
     """
     (line,) = ax.plot(x, y, color=COLORS["theory"], ls=(0, (4, 2)), lw=1.4, label=label, zorder=3)
     return line
-
-
-def name_lines(ax: Any) -> None:
-    """線の名前を、右端の高さに、その線の色で書く。重なる名前は上下にずらして線で結ぶ。
-
-    軸の範囲を決めてから呼びます。
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        名前 (``label``) のある線を描いた軸。
-
-    Examples
-    --------
-    >>> fig, ax = figure()
-    >>> line = band(ax, np.arange(3), np.ones((10, 3)), label="例")
-    >>> name_lines(ax)
-    >>> [text.get_text() for text in ax.texts]
-    ['例']
-    """
-    ax.figure.draw_without_rendering()  # 配置を決めてから、字の高さを軸の高さと比べる
-    lines, ends = [], []
-    for line in ax.get_legend_handles_labels()[0]:
-        points = np.column_stack([np.asarray(d, float) for d in line.get_data()])
-        shown = np.isfinite(points).all(axis=1)
-        at = ax.transAxes.inverted().transform(line.get_transform().transform(points[shown]))
-        inside = at[(at[:, 0] <= 1) & np.isfinite(at).all(axis=1)]
-        if len(inside):
-            lines.append(line)
-            ends.append(np.clip(inside[inside[:, 0].argmax()], 0, 1))
-    size = ax.figure.dpi / 72 * ax.xaxis.label.get_size()
-    heights = _apart([y for _, y in ends], 1.2 * size / ax.get_window_extent().height)
-    for line, (x, y), height in zip(lines, ends, heights, strict=True):
-        color = line.get_color()
-        leader = ax.annotate(
-            line.get_label(),
-            (x, y),
-            (1.04, height),
-            xycoords="axes fraction",
-            va="center",
-            color=color,
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": color, "lw": 0.7, "shrinkA": 1, "shrinkB": 3},
-        )
-        leader.arrow_patch.set_in_layout(False)
-
-
-def _apart(heights: Sequence[float], gap: float) -> Array:
-    """高さを、順を保ったまま ``gap`` 以上離す。できるだけ 0 から 1 に収める。"""
-    order = np.argsort(heights, kind="stable")
-    steps = gap * np.arange(len(order))
-    lowest = np.maximum.accumulate(np.asarray(heights, float)[order] - steps)
-    placed = np.minimum(lowest, 1 - steps[-1] if len(steps) else 1) + steps
-    if len(placed) and placed[0] < 0 <= 1 - steps[-1]:
-        placed = np.maximum(placed, steps)
-    result = np.empty(len(order))
-    result[order] = placed
-    return result
-
-
-def key(fig: Any) -> None:
-    """線の名前を、図の上に並べる。何枚もの軸が同じ線を描くときに使います。
-
-    Parameters
-    ----------
-    fig : matplotlib.figure.Figure
-        名前 (``label``) のある線を描いた図。
-
-    Examples
-    --------
-    >>> fig, axes = figure(1, 2)
-    >>> for ax in axes:
-    ...     line = band(ax, np.arange(3), np.ones((10, 3)), label="例")
-    >>> key(fig)
-    >>> [text.get_text() for text in fig.legends[0].get_texts()]
-    ['例']
-    """
-    lines = [line for ax in fig.axes for line in ax.get_legend_handles_labels()[0]]
-    named = {line.get_label(): line for line in lines}
-    letters = max(sum(1.0 if ord(c) > 0x2E7F else 0.6 for c in label) for label in named)
-    room = 72 * fig.get_figwidth() / (11 * (letters + 4))  # 線の見本と間が 4 文字分
-    columns = max(1, min(len(named), int(room)))
-    fig.legend(named.values(), named, loc="outside upper left", ncols=columns, columnspacing=1.2)
 
 
 def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, without: Array) -> None:

@@ -161,7 +161,16 @@ def measure(
     samples: int,
     norm: Normalization | None = None,
 ) -> Flow:
-    """1 つの種で、集団の ``part`` の塊を測る。引数は `gradient_flow` と同じ。"""
+    """1 つの種で、集団の ``part`` の塊を測る。引数は `gradient_flow` と同じ。
+
+    Examples
+    --------
+    >>> from vgbook.activations import relu
+    >>> from vgbook.initializers import he
+    >>> rng = np.random.default_rng(0)
+    >>> measure(relu, he(), rng, depth=3, width=10, samples=5).delta.shape
+    (3,)
+    """
     s = activation_distribution(
         activation, take(init, part), rng=rng, depth=depth, width=width, samples=samples, norm=norm
     )

@@ -24,6 +24,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "math.checked",  # 式の「検算済み」の印と、検算の頁
     "math.typeset",  # 数式をビルド時に KaTeX で組む
     "search.index",  # 日本語の検索
+    "search.terms",  # 読みの順に並べた索引
     "figures.stepper",  # 計算グラフを 1 手ずつ進める図
     "page.tables",  # 幅を決めた表
     "build.provenance",  # 本を組んだコミットと、乱数の種
@@ -33,6 +34,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "page.reading",  # 章の位置、誤りの報告
     "figures.svg",  # 図を軽くする (page.markup が寸法を読む前に)
     "page.markup",  # 出力する HTML の手直し
+    "page.share",  # 共有の札と絵、sitemap、404 の頁
     "page.cards",  # 用語・式・図への参照に重ねる札
     "page.weight",  # 使う字と CSS だけを残す
     "page.csp",  # 本のファイルのほかは、読み込みも実行もさせない
@@ -53,4 +55,4 @@ def setup(app: Sphinx) -> dict[str, object]:
     for part in PARTS:
         import_module(f"vg.{part}").setup(app)
     # env_version を上げると、書き残しのない前回の組みの続きでも、全部の頁を読み直す
-    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -71,7 +71,18 @@ def check_descriptions(app: Sphinx, env: BuildEnvironment) -> None:
             )
 
 
+def refuse_other_sites(app: Sphinx) -> None:
+    """検索やノートブックのない頁を、できたことにしない。"""
+    builder = app.builder
+    if builder.format == "html" and builder.name != "html":
+        raise ExtensionError(
+            f"この本は `-b html` で組んでください ({builder.name} は使えません)。"
+            "検索やノートブックは、頁が 1 つの .html ファイルであることを頼りにしています。"
+        )
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", refuse_other_sites, priority=1)
     app.connect("doctree-resolved", check_tracebacks)
     app.connect("doctree-resolved", check_alternatives)
     app.connect("doctree-resolved", check_raw_tex)

@@ -2,7 +2,7 @@
 // スクリプトが動かなければ、つまみは現れず、上にある静かな図だけが残る。
 "use strict";
 
-(() => {
+const vgFigures = (() => {
   const NAMESPACE = "http://www.w3.org/2000/svg";
   const MARGIN = { left: 46, right: 10, top: 26, bottom: 42 };
   const MARKERS = {
@@ -139,6 +139,7 @@
     const data = svg("g", { "clip-path": `url(#${clip})` });
     let [x, y, width] = [null, null, 0];
     const show = (state) => {
+      if (!width) return; // 閉じた箱の中。開けば、幅が決まって描かれる
       if (panel.notes) note.textContent = pickText(panel.notes, state);
       data.replaceChildren(...panel.series.map((series) => (series.bar ? drawBars : drawLine)(series, state, x, y)));
     };
@@ -152,7 +153,30 @@
       image.replaceChildren(svg("clipPath", { id: clip }, svg("rect", window)), frame(panel, width, x, y), data);
       return true;
     };
-    return { box, layout, show };
+    // 図の上で指した所に近い選択肢。軸の外を指しても、端の選択肢になる
+    const pointed = (event) => {
+      const frame = image.getBoundingClientRect();
+      const at = { x: (event.clientX - frame.left) * (width / frame.width), y: (event.clientY - frame.top) * (width / frame.width) };
+      return panel.drag.map(({ axis, control, positions }) => {
+        const gaps = positions.map((value) => Math.abs((axis === "x" ? x : y)(value) - at[axis]));
+        return [control, gaps.indexOf(Math.min(...gaps))];
+      });
+    };
+    if (panel.drag.length) image.classList.add(panel.drag.length > 1 ? "plane" : "along");
+    return { box, image, layout, show, pointed };
+  }
+
+  // 指かマウスで押している間、指した所の選択肢を選び続ける。
+  function follow({ image, pointed }, choose) {
+    const move = (event) => {
+      if (!(event.buttons & 1)) return;
+      for (const [control, option] of pointed(event)) choose(control, option);
+    };
+    image.addEventListener("pointerdown", (event) => {
+      image.setPointerCapture(event.pointerId);
+      move(event);
+    });
+    image.addEventListener("pointermove", move);
   }
 
   function makeSlider(control, id, changed) {
@@ -204,6 +228,13 @@
         state[i] = value;
         show();
       }));
+    const choose = (control, option) => {
+      const input = controls[control].querySelector("input[type=range]");
+      if (Number(input.value) === option) return;
+      input.value = option;
+      input.dispatchEvent(new Event("input"));
+    };
+    for (const panel of panels) if (panel.image.matches(".plane, .along")) follow(panel, choose);
     figure.replaceChildren(
       html("p", { class: "vg-title", "aria-hidden": "true" }, figure.getAttribute("aria-label")),
       html("div", { class: "vg-controls" }, ...controls),
@@ -218,5 +249,6 @@
     show();
   }
 
-  for (const figure of document.querySelectorAll(".vg-figure")) start(figure);
+  for (const figure of document.querySelectorAll(".vg-figure:not(.vg-figure-live)")) start(figure);
+  return { html, svg, makePanel, makeChoice }; // 頁の中で計算する図も、同じ部品で描く
 })();

@@ -30,6 +30,7 @@ RENDER = "(tex, options) => JSON.stringify(katex.renderToString(tex, JSON.parse(
 
 # 下付きだけの字に KaTeX が書く、負の高さ。CSS の誤りで、ブラウザーは読み飛ばす
 NEGATIVE_HEIGHT = re.compile(r"(?<=[\";])height:-[\d.]+em;")
+BASE = '<span class="base">'  # 折り返さない 1 かたまり
 
 
 @cache
@@ -72,7 +73,11 @@ def typeset(self: HTML5Translator, node: nodes.Element, tex: str, *, display: bo
 
 def visit_math(self: HTML5Translator, node: nodes.math) -> None:
     self.body.append(self.starttag(node, "span", "", CLASS="math notranslate"))
-    self.body.append(typeset(self, node, node.astext(), display=False) + "</span>")
+    formula = typeset(self, node, node.astext(), display=False)
+    if "keep" in node.parent.get("classes", ()):  # 約物とは離さないが、式の中では折り返せる
+        head, base, rest = formula.partition(BASE)
+        formula = head + base + rest.replace(BASE, f"<wbr>{BASE}")
+    self.body.append(formula + "</span>")
     raise nodes.SkipNode
 
 

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,8 +42,17 @@ BESIDE = (
 FROM_SITE = "次のセルは、本のサイトから、パッケージ `vgbook` を入れます。"
 
 
+def wheel_version(app: Sphinx) -> str:
+    """``0.1.0+1f3a…``。中身が変われば名前も変わり、``pip`` は古いものを入れたままにしない。"""
+    package = Path(app.confdir).parent / "vgbook"
+    h = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        h.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return f"{app.config.release}+{h.hexdigest()[:8]}"
+
+
 def wheel_name(app: Sphinx) -> str:
-    return f"vgbook-{app.config.release}-py3-none-any.whl"
+    return f"vgbook-{wheel_version(app)}-py3-none-any.whl"
 
 
 def is_cell(node: nodes.Node) -> bool:
@@ -177,14 +188,31 @@ def add_notebook(app: Sphinx, docname: str, template: str, context: dict, doctre
 
 def ship_wheel(app: Sphinx) -> None:
     """``vgbook`` のホイールを作り、本と一緒に配る。"""
-    if app.builder.name == "html":
-        builder = WheelBuilder(str(Path(app.confdir).parent))
-        list(builder.build(directory=str(Path(app.outdir, FOLDER)), versions=["standard"]))
+    if app.builder.name != "html":
+        return
+    root, folder = Path(app.confdir).parent, Path(app.outdir, FOLDER)
+    for old in folder.glob("*.whl"):
+        if old.name != wheel_name(app):
+            old.unlink()
+    config = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    config["project"]["version"] = wheel_version(app)
+    builder = WheelBuilder(str(root), config=config)
+    list(builder.build(directory=str(folder), versions=["standard"]))
+
+
+def renamed(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """ホイールの名前が変わったときに、書き直す頁。"""
+    now, before = wheel_name(app), getattr(env, "vg_wheel", "")
+    env.vg_wheel = now  # type: ignore[attr-defined]
+    if now == before:
+        return []
+    return [n for n, data in env.metadata.items() if data.get("file_format") == "mystnb"]
 
 
 def connect(app: Sphinx) -> None:
     if app.builder.name == "html":
         app.connect("html-page-context", add_notebook)
+        app.connect("env-updated", renamed)
 
 
 def setup(app: Sphinx) -> None:

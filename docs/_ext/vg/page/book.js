@@ -35,7 +35,7 @@ for (const [id, name, place] of drawers) {
     });
     drawer.addEventListener("change", () => {
       icon.setAttribute("aria-expanded", drawer.checked);
-      if (!icon.checkVisibility()) return;
+      if (!icon.getClientRects().length) return; // 見えていない。checkVisibility は古い Safari にない
       if (drawer.checked) document.querySelector(place).focus();
       else icon.focus();
     });
@@ -48,6 +48,17 @@ addEventListener("keydown", (event) => {
     drawer.checked = false;
     drawer.dispatchEvent(new Event("change"));
   }
+});
+
+// / で検索の欄へ。欄が見えていなければ (狭い画面)、検索のページへ移る。
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const fields = [...document.querySelectorAll('input[name="q"]')].reverse(); // 検索のページでは、本文の欄
+  const field = fields.find((each) => each.getClientRects().length && getComputedStyle(each).visibility === "visible");
+  event.preventDefault();
+  if (field) field.select();
+  else location.assign(document.querySelector(".sidebar-search-container").action);
 });
 
 // sphinx-copybutton は日本語を持たない。
@@ -67,7 +78,7 @@ if (typeof messages !== "undefined") {
 
 // 紙に刷るときは、隠した答えも出す。
 addEventListener("beforeprint", () => {
-  for (const box of document.querySelectorAll("article details:not([open])")) {
+  for (const box of document.querySelectorAll("article details:not([open], .hidden-cell)")) {
     box.open = true;
     box.dataset.closed = "";
   }

@@ -1,8 +1,8 @@
-// 用語・式・図への参照に、マウスを重ねるか Tab で移ると、中身を札にして見せる。
+// 用語・式・図・文献への参照に、マウスを重ねるか Tab で移ると、中身を札にして見せる。
 // 札は Esc で消え、マウスを載せても消えない (WCAG 1.4.13)。指で触れたときは、ふつうのリンクとして働く。
 
 const PARTS = { term: (dt) => dt.nextElementSibling.childNodes, equation: (box) => [box.querySelector(".formula")], fig: (box) => box.childNodes };
-const SELECTOR = ["term", "equation", "fig"].map((kind) => `article a.reference.internal[href*="#${kind}-"]`).join();
+const SELECTOR = ["#term-", "#equation-", "#fig-", "references.html#id"].map((part) => `article a.reference.internal[href*="${part}"]`).join();
 
 const card = document.createElement("div");
 card.id = card.className = "card";

@@ -1,4 +1,4 @@
-"""用語・式・図への参照に重ねる札の中身を、頁に埋め込む。
+"""用語・式・図・文献への参照に重ねる札の中身を、頁に埋め込む。
 
 同じ頁への参照なら、札の中身はその頁にある。別の頁への参照のときだけ、組み上がった頁から写して、
 ``<template>`` として頁の末尾に置く。読むときに取りに行かないので、file:// でも動く。
@@ -22,12 +22,19 @@ from sphinx.application import Sphinx
 from vg.math.typeset import STYLE
 
 SCRIPT = "cards.js"
-LINK = re.compile(r'<a class="reference internal" href="([^"#]+#(?:term|equation|fig)-[^"]+)"')
+LINK = re.compile(
+    r'<a class="reference internal" href="'
+    r'([^"#]+#(?:term|equation|fig)-[^"]+|[^"#]*references\.html#id\d+)"'
+)
+TITLE = re.compile(
+    r'(<a class="reference internal" href="[^"]*references\.html#id\d+") title="[^"]*"'
+)
 OLD = re.compile(r'<template data-card="[^"]*">.*?</template>\n', re.DOTALL)
 TARGETS = (  # 参照先の写し方
     r'<dt id="{id}">.*?</dt>\s*<dd>(.*?)</dd>',
     r'id="{id}">\s*(<div class="formula">.*?</div>)',
     r'<figure[^>]* id="{id}"[^>]*>(.*?)</figure>',
+    r'<div class="citation" id="{id}"[^>]*>\s*<span class="label">.*?</span></span>(.*?)</div>',
 )
 EXTRA = re.compile(
     r'<a class="headerlink".*?</a>|</?a\b[^>]*>| id="[^"]*"|<annotation.*?</annotation>',
@@ -67,7 +74,8 @@ def embed(name: str, page: str, read: Callable[[str], str]) -> str:
         content = extract(read(path), unquote(target))
         if content is not None:
             cards.append(f'<template data-card="{link}">{moved(content, link)}</template>\n')
-    head, body, tail = OLD.sub("", page).rpartition("</body>")
+    # 札が文献を見せるので、同じ文を繰り返す title は要らない
+    head, body, tail = TITLE.sub(r"\1", OLD.sub("", page)).rpartition("</body>")
     return head + "".join(cards) + body + tail
 
 

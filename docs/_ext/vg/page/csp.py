@@ -4,6 +4,9 @@
 許す。誰かが頁に差し込んだスクリプトは動かない。``file:`` は、手元で開いた本のため。``'self'`` が
 手元のファイルを含むかはブラウザーによって違い、サーバーに置いた頁からは ``file:`` を読めない。
 要素の ``style`` 属性は許す。KaTeX が、字の高さと位置を 1 つずつ属性に書くため。
+
+``-t serve`` を付けた組みには書かない。書きながら読むための sphinx-autobuild が、頁を読み直させる
+スクリプトを後から差し込むため。
 """
 
 from __future__ import annotations
@@ -68,7 +71,7 @@ class Templates(BuiltinTemplateLoader):
 
     def init(self, builder: Any, *args: Any, **options: Any) -> None:
         super().init(builder, *args, **options)
-        self.is_site = builder.name == "html"
+        self.is_site = builder.name == "html" and "serve" not in builder.tags
 
     def render(self, template: str, context: dict[str, Any]) -> str:  # type: ignore[override]
         html = super().render(template, context)

@@ -1,7 +1,7 @@
-"""原稿の改行が、和文の途中の空白にならないようにする。
+"""和文の改行: 原稿の改行を空白にせず、数式の前後の約物を行頭・行末に残さない。
 
 HTML の改行は空白として表示される。欧文には要るが、和文の字と字の間では余計で、
-検索の語も切ってしまう。
+検索の語も切ってしまう。数式は 1 つの箱なので、ブラウザーは禁則に構わず、その前後で改行する。
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 LETTER = r"\u2010-\u2027\u3000-\u30ff\u3400-\u9fff\uff00-\uffef"  # 約物・かな・漢字・全角
 OPEN, CLOSE = "「『（【", "、。」』）】！？"
 BREAK = re.compile(rf"(?<=[{LETTER}])\n(?=[{LETTER}])|(?<=[{CLOSE}])\n|\n(?=[{OPEN}])")
+EXACT = (nodes.math, nodes.math_block, nodes.literal, nodes.literal_block, nodes.raw)  # 字のまま
 BLOCKS = (nodes.paragraph, nodes.caption, nodes.title, nodes.term, nodes.legend)
 
 
@@ -39,5 +40,48 @@ def join_lines(app: Sphinx, doctree: nodes.document) -> None:
                 text.parent[place] = nodes.Text(new)
 
 
+# 行頭に置かない字 (閉じるもの) と、行末に置かない字 (開くもの)。半角も同じ
+AFTER = re.compile(r"[、。，．：；！？）」』】〕％・ー,.:;!?)\]%]+")
+BEFORE = re.compile(r"[（「『【〔(\[]+$")
+
+
+# 3.9 × 10⁻⁷ と 34 % の、行を分けない空白
+NUMBER = re.compile(r"(?<=\d) (?=×|%|％)|(?<=×) (?=10[⁻⁰¹²³⁴-⁹]|\d)")
+
+
+def keep_numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """数と、その桁や百分率の印を、同じ行に置く。"""
+    if app.builder.format != "html":
+        return
+    for text in list(doctree.findall(nodes.Text)):
+        if NUMBER.search(text) and not isinstance(text.parent, EXACT):
+            place = next(i for i, child in enumerate(text.parent) if child is text)
+            text.parent[place] = nodes.Text(NUMBER.sub("\u00a0", text))
+
+
+def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """数式を、すぐ前の開く括弧と、すぐ後の句読点や閉じる括弧と一緒に包む。"""
+    if app.builder.format != "html":
+        return
+    for formula in list(doctree.findall(nodes.math)):
+        parent, at = formula.parent, formula.parent.index(formula)
+        head = parent[at - 1] if at else None
+        tail = parent[at + 1] if at + 1 < len(parent) else None
+        opening = BEFORE.search(head) if isinstance(head, nodes.Text) else None
+        closing = AFTER.match(tail) if isinstance(tail, nodes.Text) else None
+        if opening or closing:
+            kept = nodes.inline("", "", classes=["keep"])
+            if opening:
+                parent[at - 1] = nodes.Text(head[: opening.start()])
+                kept += nodes.Text(opening[0])
+            kept += formula
+            if closing:
+                parent[at + 1] = nodes.Text(tail[closing.end() :])
+                kept += nodes.Text(closing[0])
+            parent[at] = kept
+
+
 def setup(app: Sphinx) -> None:
     app.connect("doctree-read", join_lines, priority=100)
+    app.connect("doctree-resolved", keep_numbers)
+    app.connect("doctree-resolved", keep_punctuation)

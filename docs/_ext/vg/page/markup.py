@@ -17,7 +17,8 @@ PARTS = {"source": "コード", "outputs": "出力", "output": "出力", "conten
 PIXELS = {"pt": 4 / 3, "px": 1.0, "": 1.0, "in": 96.0}
 DESCRIPTIONS = {
     "search": "本全体を日本語で検索します。",
-    "genindex": "関数名と用語の索引です。",
+    "genindex": "用語 (読みの順) と関数名の索引です。",
+    "404": "ページが見つからなかったときの案内です。",
 }
 
 ROLES = {  # 読み上げの役割の書き漏らしと、廃止された役割
@@ -37,7 +38,10 @@ UNUSED = (
 )
 NEEDED_WITH = {  # 頁にこの字があるときだけ要る CSS と JavaScript
     "sphinx-design": "sd-",
-    "figures.": 'class="vg-figure"',
+    "figures.": 'class="vg-figure',
+    "network.": 'class="vg-figure-live',
+    "trainer.": "vg-trainer",
+    "batch.": "vg-batch",
     "cover.": 'class="vg-cover"',
 }
 

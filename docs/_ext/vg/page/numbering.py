@@ -27,16 +27,19 @@ def shift(env: BuildEnvironment, docname: str, offset: int) -> None:
             node["secnumber"] = moved(node["secnumber"])
 
 
-def counted(figures: Figures, chapter: int) -> Figures:
+def counted(figures: Figures, *chapter: int) -> Figures:
     """1 つの頁の図・表・式の番号を、``chapter`` 章の 1 番から振り直す。
 
-    Sphinx の番号は、部をまたいで同じ章番号の頁の続きになっている。頁の中の順番は正しい。
+    章でない頁では、ただの 1 番から。Sphinx の番号は、同じ章番号の頁や、章でない頁の続きになって
+    いる。頁の中の順番は正しい。
 
     >>> counted({"figure": {"b": (1, 8), "a": (1, 7)}}, 4)
     {'figure': {'a': (4, 1), 'b': (4, 2)}}
+    >>> counted({"figure": {"b": (8,), "a": (7,)}})
+    {'figure': {'a': (1,), 'b': (2,)}}
     """
     return {
-        kind: {name: (chapter, n) for n, name in enumerate(sorted(ids, key=ids.__getitem__), 1)}
+        kind: {name: (*chapter, n) for n, name in enumerate(sorted(ids, key=ids.__getitem__), 1)}
         for kind, ids in figures.items()
     }
 
@@ -60,6 +63,9 @@ def number_through(app: Sphinx, env: BuildEnvironment) -> list[str]:
                 if docname in env.toc_fignumbers:
                     env.toc_fignumbers[docname] = counted(env.toc_fignumbers[docname], chapter)
             chapters += len(docnames)
+    for docname, figures in env.toc_fignumbers.items():
+        if not env.toc_secnumbers.get(docname, {}).get(""):
+            env.toc_fignumbers[docname] = counted(figures)
     env.numbers_through = {
         name: (env.toc_secnumbers.get(name), env.toc_fignumbers.get(name))
         for name in env.found_docs

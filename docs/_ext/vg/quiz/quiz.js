@@ -19,20 +19,26 @@
     } catch {}
   }
 
+  const answered = new Set(); // ページを開いてから答えた問題
+
   function record(name, title, answer, correct) {
     const records = load();
     const before = records[name] ?? { tries: 0, first: correct, solved: false };
-    if (before.solved) return; // 解けた後の試しは数えない
-    records[name] = {
-      ...before, title, answer, tries: before.tries + 1, solved: correct, at: new Date().toISOString(),
+    const lately = answered.has(name) ? before.lately : correct; // ページを開き直して、最初に答えたとき
+    answered.add(name);
+    // 解けた後の試しは、成績に数えない
+    records[name] = before.solved ? { ...before, lately } : {
+      ...before, lately, title, answer, tries: before.tries + 1, solved: correct, at: new Date().toISOString(),
     };
     save(records);
   }
 
+  const count = (names, test) => names.filter((name) => load()[name] && test(load()[name])).length;
+  const isSolved = (each) => each.solved;
+  const isWrong = (each) => !(each.lately ?? each.first); // 最近の 1 回目に間違えた
+
   function summary(names) {
-    const found = names.map((name) => load()[name]).filter(Boolean);
-    const count = (key) => found.filter((each) => each[key]).length;
-    return `${names.length} 問中 ${count("solved")} 問 正解 (1 回目で ${count("first")} 問)`;
+    return `${names.length} 問中 ${count(names, isSolved)} 問 正解 (1 回目で ${count(names, (each) => each.first)} 問)`;
   }
 
   function toCsv(records) {
@@ -167,12 +173,40 @@
 
   const names = [...document.querySelectorAll(".quiz")].map(enhance);
 
+  // 問題の節。確かめるセルも一緒に隠す。節に題 (h1) があるなら、問題だけ。
+  function placeOf(quiz) {
+    const section = quiz.closest("section");
+    return section && section.firstElementChild.tagName !== "H1" && section.querySelectorAll(".quiz").length === 1 ? section : quiz;
+  }
+
   // ---- このページの成績 ---------------------------------------------------------------
   if (names.length) {
     const line = element("p", { className: "quiz-total" });
-    const show = () => (line.textContent = `このページの成績：${summary(names)}`);
+    const again = element("button", { type: "button" });
+    const bar = element("div", { className: "quiz-bar quiz-again" }, again);
+    let only = false;
+    const show = () => {
+      line.textContent = `このページの成績：${summary(names)}`;
+      bar.hidden = !only && count(names, isWrong) === 0;
+      again.textContent = only ? "すべての問題を見る" : `間違えた ${count(names, isWrong)} 問だけをもう一度`;
+    };
+    // 節ごと隠す。答えた印も消して、はじめから解けるようにする
+    again.addEventListener("click", () => {
+      only = !only;
+      answered.clear();
+      for (const quiz of document.querySelectorAll(".quiz")) {
+        const wrong = load()[quiz.id.replace(/^quiz-/, "")];
+        placeOf(quiz).hidden = only && !(wrong && isWrong(wrong));
+        if (!only) continue;
+        quiz.querySelector("form").reset();
+        quiz.querySelector(".quiz-feedback").replaceChildren();
+      }
+      show();
+      const first = [...document.querySelectorAll(".quiz")].find((quiz) => !placeOf(quiz).hidden);
+      if (only) first?.querySelector("input").focus(); // 間違えた最初の問題へ
+    });
     addEventListener("quiz-scored", show);
-    document.querySelector("article").append(line);
+    document.querySelector("article").append(line, bar);
     show();
   }
 
@@ -182,11 +216,29 @@
     for (const item of box.querySelectorAll("li")) {
       const own = pages[item.querySelector("a").getAttribute("href").split("#")[0]] ?? [];
       const score = element("span", { className: "quiz-score" });
-      const show = () => (score.textContent = summary(own));
+      const share = element("meter", { max: own.length || 1 });
+      share.setAttribute("aria-hidden", "true"); // 隣の文が同じことを述べる
+      const show = () => {
+        score.textContent = summary(own);
+        share.value = count(own, isSolved);
+      };
       addEventListener("quiz-scored", show);
-      item.append(score);
+      item.append(score, share);
       show();
     }
+    const all = Object.values(pages).flat();
+    const total = element("p", { className: "quiz-total" });
+    const wrongs = element("ul"), wrong = element("div", { className: "quiz-wrong" }, element("p", { textContent: "間違えた問題" }), wrongs);
+    const show = () => {
+      total.textContent = `全部で ${summary(all)}`;
+      const links = Object.entries(pages).flatMap(([page, own]) => own.filter((name) => load()[name] && isWrong(load()[name]))
+        .map((name) => element("li", {}, element("a", { href: `${page}#quiz-${name}`, textContent: load()[name].title || name }))));
+      wrongs.replaceChildren(...links);
+      wrong.hidden = !links.length;
+    };
+    addEventListener("quiz-scored", show);
+    box.append(total, wrong);
+    show();
     const status = element("p", { className: "quiz-hint" });
     status.setAttribute("role", "status");
     const saveButton = element("button", { type: "button", textContent: "成績を CSV で保存" });

@@ -4,7 +4,7 @@ Sphinx の検索は、本文を単語に切った索引を引く。日本語で�
 抜き書きを見せるために、当たった頁を 1 つずつ取りに行く。この本は文字のまま送っても小さいので、
 切らずに、そのまま探す。語の途中まででも、記号でも、手元のファイルを開いただけでも見つかる。
 用語集の読みと英語は、その用語から「→」で結んだ章の別名になる。ほかの別名は、原稿の頭の
-``keywords`` に「、」で区切って書く。
+``keywords`` に「、」で区切って書く。同じ意味の語 (層とレイヤー) は ``words.toml`` に並べる。
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from sphinx.application import Sphinx
 from vg.math.tex import plain
 
 DATA = "searchdata.js"
+WORDS = Path(__file__).with_name("words.toml")
+PLACES = ("api", "quiz", "checks", "glossary", "notation")  # 説明する章のほかの、頁の種類
 UNREAD = (nodes.literal_block, nodes.comment, nodes.raw, nodes.title, addnodes.toctree)
 UNREAD += (addnodes.desc_signature, nodes.term, nodes.system_message)
 
@@ -46,17 +49,25 @@ def is_entry(node: nodes.Node) -> bool:
 
 
 def squeeze(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+    """空白を 1 つにし、和文の約物の隣の空白 (式の前後に置いたもの) を除く。
+
+    >>> squeeze("傾きは σ(1-σ) 、\\n最大値は （ z=0 ）")
+    '傾きは σ(1-σ)、最大値は（z=0）'
+    """
+    one = re.sub(r"\s+", " ", text).strip()
+    return re.sub(r" (?=[、。，．）」』（「『])|(?<=[（「『、。）」』]) ", "", one)
 
 
 def names(definition: str) -> list[str]:
     """用語の説明の頭にある、読みと英語。
 
     >>> names("ひーのしょきち / He (Kaiming) initialization。ReLU のための初期値。")
-    ['ひーのしょきち', 'He (Kaiming) initialization']
+    ['ひーのしょきち', 'He initialization', 'Kaiming']
     """
     head, stop, _ = definition.partition("。")
-    return [squeeze(name) for name in re.split(r" / |、|, ", head)] if stop else []
+    written = re.split(r" / |、|, ", head) if stop else []
+    plain_names = [squeeze(re.sub(r"\([^)]*\)", "", name)) for name in written]
+    return plain_names + re.findall(r"\(([!-~]+)\)", head if stop else "")
 
 
 def sections(tree: nodes.document) -> Iterator[dict[str, Any]]:
@@ -92,6 +103,15 @@ def linked(tree: nodes.document, docname: str) -> dict[str, list[str]]:
     return known_as
 
 
+def symbols(tree: nodes.document) -> list[str]:
+    """記号の一覧の、1 列目に並べた記号。その記号だけを打った人は、一覧を探している。"""
+    rows = [row for body in tree.findall(nodes.tbody) for row in body]
+    cells = [squeeze(read(row[0])) for row in rows]
+    return list(
+        dict.fromkeys(name for cell in cells for name in re.split(r"[、,] ?", cell) if name)
+    )
+
+
 def folder(app: Sphinx) -> Path:
     return Path(app.doctreedir) / "search"
 
@@ -110,26 +130,31 @@ def remember(app: Sphinx, tree: nodes.document, docname: str) -> None:
     """頁を書くたびに、その頁の文字だけを書き直す。"""
     if is_book(app):
         page = {"sections": list(sections(tree)), "linked": linked(tree, docname)}
+        page["symbols"] = symbols(tree) if docname == "notation" else []
         path = folder(app) / f"{docname}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
 
 
+def loaded(app: Sphinx, name: str) -> dict[str, Any]:
+    """``remember`` が書いた、1 頁の文字。"""
+    page: dict[str, Any] = json.loads((folder(app) / f"{name}.json").read_text(encoding="utf-8"))
+    return page
+
+
 def kind(name: str, *, chapter: bool) -> str:
     """頁の種類。説明する頁を、問題や検算の頁より先に見せるために使う。"""
     place = name.partition("/")[0]
-    return place if place in ("api", "quiz", "checks") else "chapter" if chapter else "other"
+    return place if place in PLACES else "chapter" if chapter else "other"
 
 
 def data(app: Sphinx) -> list[dict[str, Any]]:
     env = app.env
-    read_in = {
-        name: json.loads((folder(app) / f"{name}.json").read_text(encoding="utf-8"))
-        for name in sorted(env.found_docs)
-    }
+    read_in = {name: loaded(app, name) for name in sorted(env.found_docs)}
     pages = []
     for name, page in read_in.items():
         known_as = [n for other in read_in.values() for n in other["linked"].get(name, [])]
+        known_as += page["symbols"]
         known_as += filter(None, env.metadata[name].get("keywords", "").split("、"))
         number = env.toc_secnumbers.get(name, {}).get("")
         pages.append(
@@ -145,10 +170,26 @@ def data(app: Sphinx) -> list[dict[str, Any]]:
     return pages
 
 
+def words(pages: list[dict[str, Any]]) -> dict[str, Any]:
+    """同じ意味の語の組: ``words.toml`` の組と、用語集の項目と、頁や関数の名前。"""
+    kept = tomllib.loads(WORDS.read_text(encoding="utf-8"))
+    sections = [(page, section) for page in pages for section in page["sections"]]
+    groups = [*kept["parts"], *kept["book"]]
+    groups += [[s["name"], *s["names"]] for p, s in sections if s["names"] and p["kind"] != "api"]
+    groups += [[s["name"]] for p, s in sections if s["names"] and p["kind"] == "api"]
+    groups += [[name] for page in pages for name in (page["title"], *page["names"])]
+    return {"groups": groups} | {k: v for k, v in kept.items() if k not in ("parts", "book")}
+
+
 def write(app: Sphinx, error: Exception | None) -> None:
     if is_book(app) and error is None:
-        text = json.dumps(data(app), ensure_ascii=False, separators=(",", ":"))
-        Path(app.outdir, DATA).write_text(f"const SEARCH_PAGES = {text};\n", encoding="utf-8")
+        pages = data(app)
+        made = {"SEARCH_PAGES": pages, "SEARCH_WORDS": words(pages)}
+        lines = [
+            f"const {name} = {json.dumps(value, ensure_ascii=False, separators=(',', ':'))};\n"
+            for name, value in made.items()
+        ]
+        Path(app.outdir, DATA).write_text("".join(lines), encoding="utf-8")
 
 
 def search_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:

@@ -1,0 +1,83 @@
+"""組み方: 和文の禁則と、狭い画面の表と、紙。"""
+
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vg.manuscript import DOCS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WIDTHS = (360, 390, 768, 1280)
+BROKEN = (Path(__file__).parent / "kinsoku.js").read_text(encoding="utf-8")
+WRITTEN = sorted(
+    str(path.relative_to(DOCS).with_suffix(".html"))
+    for path in DOCS.rglob("*.md")
+    if not path.relative_to(DOCS).parts[0].startswith("_") and path.name != "README.md"
+)
+PRINTED = [name for name in WRITTEN if name.startswith(("part", "quiz", "notes"))]
+NARROW = """() => [...document.querySelectorAll("article td")].filter((cell) => {
+    const letters = cell.textContent.trim().length, lines = cell.clientHeight / 25;
+    return letters > 3 && lines > 3 && letters / lines < 3;
+}).map((cell) => cell.textContent.trim().slice(0, 30))"""
+
+
+def broken_lines(page: "Page") -> list[str]:
+    found: list[str] = page.evaluate(BROKEN)
+    return found
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_no_line_starts_or_ends_with_the_wrong_mark(site: str, chromium: "Browser", name: str):
+    page = chromium.new_page()
+    page.goto(site + name)
+    found = {}
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        found[width] = broken_lines(page)
+    assert {width: lines for width, lines in found.items() if lines} == {}
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert page.evaluate(NARROW) == [], "1 行に 2 字しか入らない表の欄がある"
+    page.close()
+
+
+def test_the_check_of_lines_can_fail(site: str, chromium: "Browser"):
+    page = chromium.new_page(viewport={"width": 390, "height": 900})
+    page.goto(f"{site}glossary.html")
+    bare = (
+        "document.querySelectorAll('.keep').forEach((kept) => (kept.style.whiteSpace = 'normal'))"
+    )
+    page.evaluate(bare)
+    found = []
+    for width in range(300, 420, 10):
+        page.set_viewport_size({"width": width, "height": 900})
+        found += broken_lines(page)
+    assert found
+    page.close()
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_page_is_printed_like_a_book(site: str, chromium: "Browser", name: str):
+    """たたんだコードは刷らず、答えは刷り、選択肢は紙の幅を使い、白い頁がない。"""
+    from pypdf import PdfReader
+
+    page = chromium.new_page()
+    page.goto(site + name)
+    page.emulate_media(media="print")
+    assert not any(code.is_visible() for code in page.locator(".hidden-cell .cell_input").all())
+    choices = page.locator(".quiz-choices > li > label > span")
+    assert all(box["width"] > 100 for each in choices.all() if (box := each.bounding_box()))
+    answers = page.locator(".quiz-answer .quiz-reasons")
+    paper = PdfReader(BytesIO(page.pdf(prefer_css_page_size=True)))
+    sheets = [sheet.extract_text() for sheet in paper.pages]
+    assert re.sub(r"\s", "", "".join(sheets)).count("答えと解説") == answers.count()
+    for sheet, text in zip(paper.pages[:-1], sheets[:-1], strict=True):
+        drawn = len(sheet.get_contents().get_data())
+        assert len(text) > 150 or drawn > 5000, text
+    page.close()
