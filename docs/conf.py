@@ -92,9 +92,8 @@ math_macros = {
 }
 
 # ---- 実行 -----------------------------------------------------------------
-nb_execution_mode = "cache"  # 置き場は vg.build.execution が決める
+nb_execution_mode = "cache"  # 置き場も、失敗の見せ方も、_ext/vg/build が決める
 nb_execution_timeout = 1800  # 秒。1 セルあたり。止まらないセルを見つけるため。混んだ計算機でも待つ
-nb_execution_show_tb = True  # 失敗したセルを全部見せてから、vg.build.faults がビルドを止める
 nb_output_stderr = "error"
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # 表と数式も使える

@@ -22,6 +22,7 @@ from types import ModuleType
 import pytest
 import yaml
 from conftest import unavailable
+from leftovers import leftovers
 
 import vgbook
 
@@ -142,6 +143,7 @@ def ci(folder: Path, failing: str | None) -> tuple[int, list[str], str]:
     lookup.write_text(read("docs/_ext/vg/chromium.py"))
     (folder / "README.md").write_text(
         "```sh\n./command -s docs\n```\n```sh\n./command -s tests\n```\n"
+        "Windows では:\n```\npy nothing -s docs\npy nothing -s tests\n```\n"
     )
     for name in ("command", "chromium"):
         (folder / name).chmod(0o755)
@@ -377,3 +379,17 @@ def test_every_activation_is_in_the_table_of_the_tests():
     table = read("tests/package/activation_table.py")
     listed = set(re.findall(r"^    (\w+)(?:\(.*?\))?: ", table, re.MULTILINE))
     assert listed == set(vgbook.activations.__all__) - {"Activation"}
+
+
+@pytest.mark.parametrize(
+    "name", ["vgbook/a.py.orig", "docs/b.md.rej", "tests/c.bak", "d.py~", "vgbook/.e.py.swp"]
+)
+def test_a_file_left_behind_is_found(tmp_path: Path, name: str):
+    for path in (name, "vgbook/a.py", "docs/_build/c.bak"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    assert list(leftovers(tmp_path)) == [name]
+
+
+def test_nothing_is_left_behind():
+    assert list(leftovers(ROOT)) == []

@@ -3,7 +3,7 @@
 ``python tests/mutation [--sample N] [--seed S] [--jobs J] [モジュール ...]``
 
 壊し方 (変異) の一覧は ``operators.py`` にある。モジュールごとに N 個を乱数で選び、その 1 か所だけを
-変えたパッケージの写しで、まず同じ名前の試験と doctest を、次に残りの中核の試験を走らせる。
+変えたパッケージの写しで、まず同じ名前の試験と doctest を、次に残りのパッケージの試験を走らせる。
 出来合いの道具を使わないのは、標本を取り、種を固定し、見逃しの判定を理由とともに残すためである。
 ``judged.toml`` には、変えても意味が変わらない変異と、見逃した変異の判定を書く。
 ``--output`` の JSON は、本の付録のページが表にする。``--judge`` は、その JSON に判定を書き足す。
@@ -26,14 +26,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from operators import Mutant, mutant_name, mutants
+from targets import JUDGED, MODULES, ROOT, path_of, read
 from tqdm import tqdm
 
-ROOT = Path(__file__).parents[2]
-JUDGED = Path(__file__).with_name("judged.toml")
-CORE = (
-    *("activations", "initializers", "layers", "normalization", "residual", "recurrent", "losses"),
-    *("network", "optimizers", "training", "gradcheck", "quadrature", "moments", "meanfield"),
-)
 TARGET = 0.9
 TIMEOUT = 900  # 秒。止まらなくなった変異は、気づかれたと数える
 
@@ -56,13 +51,17 @@ class Outcome:
 
 
 def first_tests(module: str) -> list[str]:
-    return [f"tests/test_{module}.py", f"vgbook/{module}.py"]
+    """同じ名前か、同じ部屋の名前の試験と、doctest。"""
+    named = [f"tests/package/test_{word}.py" for word in reversed(module.split("."))]
+    return [*[name for name in named if (ROOT / name).exists()][:1], path_of(module)]
 
 
 def other_tests(module: str) -> list[str]:
-    mirrored = {f"tests/test_{name}.py" for name in CORE}
-    wide = {"tests/test_bad_input.py", "tests/test_dtypes.py", "tests/test_shapes.py"}
-    return sorted((mirrored | wide) - set(first_tests(module)))
+    """残りの、パッケージの試験。本の図の試験は除く。"""
+    drawn = {f"test_{path.stem}.py" for path in (ROOT / "vgbook" / "book").glob("*.py")}
+    every = (ROOT / "tests" / "package").glob("test_*.py")
+    rest = {f"tests/package/{path.name}" for path in every if path.name not in drawn}
+    return ["-m", "not slow", *sorted(rest - set(first_tests(module)))]
 
 
 def notices(folder: Path, tests: list[str]) -> bool:
@@ -86,6 +85,7 @@ def copy(folder: Path) -> None:
     for name in ("vgbook", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
+    (folder / "docs").symlink_to(ROOT / "docs")  # 章のプログラムを走らせる試験のため
 
 
 def judge(mutant: Mutant, equivalent: dict[str, str]) -> Outcome:
@@ -98,7 +98,7 @@ def judge(mutant: Mutant, equivalent: dict[str, str]) -> Outcome:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy(folder)
-        (folder / "vgbook" / f"{mutant.module}.py").write_text(mutant.source, encoding="utf-8")
+        (folder / path_of(mutant.module)).write_text(mutant.source, encoding="utf-8")
         try:
             killed = any(
                 notices(folder, tests)
@@ -112,8 +112,7 @@ def judge(mutant: Mutant, equivalent: dict[str, str]) -> Outcome:
 def chosen(modules: list[str], sample: int, seed: int) -> Iterator[Mutant]:
     """モジュールごとに ``sample`` 個。0 なら全部。"""
     for module in modules:
-        source = (ROOT / "vgbook" / f"{module}.py").read_text(encoding="utf-8")
-        every = list(mutants(module, source))
+        every = list(mutants(module, read(module)))
         rng = random.Random(f"{seed} {module}")
         yield from sorted(
             rng.sample(every, min(sample, len(every))) if sample else every, key=lambda m: m.line
@@ -122,48 +121,62 @@ def chosen(modules: list[str], sample: int, seed: int) -> Iterator[Mutant]:
 
 def report(outcomes: list[Outcome]) -> float:
     """表を印刷し、意味の変わる変異のうち気づかれた割合を返す。"""
-    print("\nモジュール      変異  気づいた  見逃した  同じ意味")
-    for module in (m for m in CORE if any(o.module == m for o in outcomes)):
+    print("\nモジュール                変異  気づいた  見逃した  同じ意味")
+    for module in (m for m in MODULES if any(o.module == m for o in outcomes)):
         verdicts = [o.verdict for o in outcomes if o.module == module]
         counts = [verdicts.count(v) for v in ("killed", "survived", "equivalent")]
-        print(f"{module:14}  {len(verdicts):4}" + "".join(f"  {count:8}" for count in counts))
+        print(f"{module:24}  {len(verdicts):4}" + "".join(f"  {count:8}" for count in counts))
     for o in outcomes:
         if o.verdict != "killed" or o.why:
-            print(f"{o.verdict}: vgbook/{o.module}.py:{o.line}: {o.before} → {o.after} {o.why}")
+            print(f"{o.verdict}: {path_of(o.module)}:{o.line}: {o.before} → {o.after} {o.why}")
     changed = [o for o in outcomes if o.verdict != "equivalent"]
     return sum(o.verdict == "killed" for o in changed) / len(changed)
 
 
-def write(outcomes: list[Outcome], path: Path, reasons: dict[str, str]) -> None:
+def write(outcomes: list[Outcome], path: Path, reasons: dict[str, str], commit: str) -> None:
     """気づかなかった変異には、その判定を添える。"""
     told = [
         o if o.verdict == "killed" else replace(o, why=reasons.get(o.name, "")) for o in outcomes
     ]
     rows = ",\n".join(json.dumps(asdict(o), ensure_ascii=False) for o in told)
-    path.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+    path.write_text(f'{{"commit": "{commit}", "outcomes": [\n{rows}\n]}}\n', encoding="utf-8")
+
+
+def head() -> str:
+    """壊したコードのコミット。"""
+    command = ("git", "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty")
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="パッケージを壊し、試験が気づくかを数えます。")
-    parser.add_argument("modules", nargs="*", default=[], help="既定は中核のすべて")
+    parser.add_argument(
+        "modules",
+        nargs="*",
+        default=[],
+        help="losses や training.losses。既定は、本の図を除くすべて",
+    )
     parser.add_argument("--sample", type=int, default=20, help="モジュールごとの数。0 なら全部")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--output", type=Path, help="結果を書く JSON")
     parser.add_argument("--judge", type=Path, help="走らせずに、判定だけを書き足す JSON")
     options = parser.parse_args()
-    modules = options.modules or list(CORE)
-    if unknown := set(modules) - set(CORE):
-        parser.error(f"中核のモジュールを渡してください。受け取った値: {sorted(unknown)}")
+    short = {module.rpartition(".")[2]: module for module in MODULES}
+    modules = [short.get(name, name) for name in options.modules] or list(MODULES)
+    if unknown := set(modules) - set(MODULES):
+        parser.error(f"次のどれかを渡してください: {MODULES}。受け取った値: {sorted(unknown)}")
     judged = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
     equivalent, reasons = judged["equivalent"], judged["equivalent"] | judged["missed"]
     if options.judge:
-        rows = json.loads(options.judge.read_text(encoding="utf-8"))
-        write([Outcome(**row) for row in rows], options.judge, reasons)
+        known = json.loads(options.judge.read_text(encoding="utf-8"))
+        outcomes = [Outcome(**row) for row in known["outcomes"]]
+        write(outcomes, options.judge, reasons, known["commit"])
         return 0
-    known = {mutant.name for module in CORE for mutant in chosen([module], 0, 0)}
-    if stale := reasons.keys() - known:
-        parser.error(f"judged.toml に、いまのコードにない変異があります: {sorted(stale)}")
+    with tempfile.TemporaryDirectory() as name:
+        copy(Path(name))
+        if notices(Path(name), [*first_tests(modules[0]), *other_tests(modules[0])]):
+            parser.error("壊す前の試験が失敗します。先に、試験を通してください。")
     todo = list(chosen(modules, options.sample, options.seed))
     with ThreadPoolExecutor(options.jobs) as pool:
         done = pool.map(lambda mutant: judge(mutant, equivalent), todo)
@@ -171,7 +184,7 @@ def main() -> int:
     rate = report(outcomes)
     print(f"\n{rate:.1%} に気づきました (目標 {TARGET:.0%})。")
     if options.output:
-        write(outcomes, options.output, reasons)
+        write(outcomes, options.output, reasons, head())
     return 0 if rate >= TARGET else 1
 
 

@@ -116,6 +116,16 @@ def put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
         getattr(parent, field)[index] = node
 
 
+def names(module: str, source: str) -> Iterator[str]:
+    """``source`` のすべての変異の名前。変えたソースは作らないので速い。"""
+    lines = source.splitlines()
+    for _, _, _, node in list(places(ast.parse(source))):
+        before = ast.unparse(node)
+        for new in replacements(node):
+            text = lines[node.lineno - 1].strip()
+            yield mutant_name(module, text, before, ast.unparse(ast.fix_missing_locations(new)))
+
+
 def mutants(module: str, source: str) -> Iterator[Mutant]:
     """``source`` のすべての変異。"""
     tree, lines = ast.parse(source), source.splitlines()

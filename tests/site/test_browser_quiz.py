@@ -145,6 +145,48 @@ def test_the_score_counts_the_first_try_and_survives_a_reload(opened: Open):
     assert first.locator(".quiz-mark").inner_text() == "正解ずみ"
 
 
+def test_only_the_wrong_ones_are_asked_again(opened: Open):
+    page = opened("quiz/part3")
+    again = page.locator(".quiz-again button")
+    assert not again.is_visible()
+    wrong, right = page.locator("#quiz-he-std"), page.locator("#quiz-fan-in")
+    answer(wrong, 1)
+    answer(wrong, *right_of(wrong))  # 後で正解しても、1 回目は間違えた
+    answer(right, *right_of(right))
+    assert again.inner_text() == "間違えた 1 問だけをもう一度"
+    again.focus()
+    page.keyboard.press("Enter")
+    assert [quiz.get_attribute("id") for quiz in page.locator(".quiz:visible").all()] == [
+        "quiz-he-std"
+    ]
+    assert wrong.locator("input:checked").count() == 0
+    assert say(wrong) == ""
+    answer(wrong, *right_of(wrong))
+    assert again.inner_text() == "すべての問題を見る"
+    again.click()
+    assert page.locator(".quiz:visible").count() == page.locator(".quiz").count()
+    assert not again.is_visible()  # 間違えた問題は、もうない
+
+
+def test_the_list_shows_the_total_the_shares_and_the_wrong_ones(book: Path, opened: Open):
+    page = opened("quiz/part3")
+    answer(page.locator("#quiz-he-std"), 1)
+    quiz = page.locator("#quiz-fan-in")
+    answer(quiz, *right_of(quiz))
+    here = page.locator(".quiz").count()
+    page.goto((book / "quiz.html").as_uri())
+    scores = page.locator(".quiz-scores")
+    names = sum(map(len, json.loads(scores.get_attribute("data-pages") or "").values()))
+    expected = f"全部で {names} 問中 1 問 正解 (1 回目で 1 問)"
+    assert scores.locator(".quiz-total").inner_text() == expected
+    share = scores.locator("li", has_text="第 III 部").locator("meter")
+    assert (share.get_attribute("value"), share.get_attribute("max")) == ("1", str(here))
+    wrong = scores.locator(".quiz-wrong a")
+    assert wrong.all_inner_texts() == ["標準偏差と分散"]
+    wrong.click()
+    assert page.url.endswith("quiz/part3.html#quiz-he-std")
+
+
 def test_the_score_is_exported_and_erased(book: Path, opened: Open, tmp_path: Path):
     page = opened("quiz/part3")
     quiz = page.locator("#quiz-he-std")

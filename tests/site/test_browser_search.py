@@ -122,6 +122,32 @@ def test_an_answer_comes_within_50_ms(answers: dict[str, Answer]):
     assert times[3 * len(times) // 4] < 50
 
 
+SLIPS = """() => {
+    const slips = {
+        drop: (letters, at) => letters.filter((_, i) => i !== at),
+        swap: (letters, at) => letters.toSpliced(at - 1, 2, letters[at], letters[at - 1]),
+        other: (letters, at) => letters.toSpliced(at, 1, "亜"),
+    };
+    const pages = prepare(SEARCH_PAGES), dict = dictionary(SEARCH_WORDS);
+    const urls = (query) => search(pages, query, dict).results.slice(0, 3).map((r) => r.page.url);
+    const terms = pages.find((page) => page.kind === "glossary").sections
+        .filter((term) => term.names.length && [...term.name].length > 3).map((term) => term.name);
+    const told = (slip) => terms.map((term) => {
+        const letters = [...term], wrong = slip(letters, letters.length >> 1).join("");
+        return [wrong, urls(wrong).includes(urls(term)[0])];
+    });
+    return Object.fromEntries(Object.entries(slips).map(([kind, slip]) => [kind, told(slip)]));
+}"""
+
+
+def test_a_term_with_one_slip_is_found_all_the_same(page: "Page"):
+    """用語集のすべての用語の、真ん中の 1 字を抜く、入れ替える、打ち違える。"""
+    for kind, found in page.evaluate(SLIPS).items():
+        missed = [query for query, same in found if not same]
+        assert len(found) > 40
+        assert len(missed) <= 0.03 * len(found), (kind, missed)
+
+
 OLD_SAFARI = """(() => {
     const R = RegExp;
     const refuse = (source) => {

@@ -304,7 +304,8 @@ def test_a_changed_package_is_executed_again_and_an_old_one_found_again(
         book.set_package(answer)
         assert book.build().returncode == 0
         assert book.output("number") == str(answer)
-    assert len(list((book.docs / "_build" / ".jupyter_cache").iterdir())) == 2
+    kept = book.docs / "_build" / ".jupyter_cache" / "pages" / "executed"
+    assert len(list(kept.iterdir())) == 2
 
 
 # --- 失敗を見逃さない ----------------------------------------------------------------------
@@ -320,6 +321,15 @@ def test_failing_cells_stop_the_build_with_their_causes_and_the_next_build_too(
         assert "ZeroDivisionError" in run.stderr
         assert "IndexError" in run.stderr
         assert "失敗した頁があります: bad, worse" in run.stderr
+        assert len(run.stderr.splitlines()) < 40
+        assert "Sphinx error" not in run.stderr
+        assert "please open an issue" not in run.stderr
+    (book.docs / "bad.md").write_text(HEAD + cell("1"), encoding="utf-8")
+    (book.docs / "worse.md").write_text(HEAD + cell("2"), encoding="utf-8")
+    run = book.build()
+    assert run.returncode == 0, run.stderr
+    assert "0 added, 2 changed, 0 removed" in run.stdout  # 失敗した頁だけを読み直す
+    assert not list((book.docs / "_build" / "html").rglob("*.log"))
 
 
 def test_a_cell_that_takes_too_long_stops_the_build(write: Callable[..., Book]):
@@ -371,6 +381,7 @@ def complaints(write: Callable[..., Book]) -> str:
     ("page", "message"),
     [
         ("stderr", "stderr was found"),
+        ("stderr", "標準エラー出力:"),
         ("warned", "stderr was found"),
         ("display", "セルの出力に例外が残っています"),
         ("noalt", "図に代替文がありません"),

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from sphinx.util.parallel import make_chunks
 
 from vg.build import execution
+from vg.build.key import code_of, key, reached
+from vg.manuscript import DOCS, Manuscript, Page
 from vg.math import typeset
 from vg.page import lines, markup
 
@@ -76,26 +78,51 @@ def test_the_size_of_an_svg_is_read_in_css_pixels(tmp_path: Path, head: str, siz
 
 # --- キャッシュの鍵 -----------------------------------------------------------------------
 
+CODE = "import vgbook as vg\nfrom vgbook.book import plotting\n\n%time vg.mlp(open('x.csv'))"
+PAGE = Page("a", f"```{{code-cell}}\n{CODE}\n```\n")
+FILES = {
+    "docs/_ipython/profile_default/ipython_kernel_config.py": "1\n",
+    "docs/appendix/speed-results.json": "1\n",
+    "docs/appendix/site-table.csv": "1\n",
+    "vgbook/__init__.py": "from vgbook.network import mlp\n",
+    "vgbook/network.py": "def mlp():\n    from vgbook.layers.affine import Affine\n",
+    "vgbook/layers/__init__.py": "1\n",
+    "vgbook/layers/affine.py": "1\n",
+    "vgbook/book/__init__.py": "1\n",
+    "vgbook/book/plotting.py": '"""図。"""\n\n\ndef band():\n    """帯。"""\n    return 1\n',
+    "vgbook/book/explore.py": "1\n",
+}
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "_ipython/profile_default/ipython_kernel_config.py",
-        "../vgbook/layers/affine.py",
-        "appendix/speed-results.json",
-        "appendix/site-table.csv",
-    ],
-)
-def test_the_cache_key_follows_whatever_the_cells_read(tmp_path: Path, name: str):
-    docs = tmp_path / "docs"
-    file = docs / name
-    docs.mkdir()
-    file.parent.mkdir(parents=True)
-    file.write_text("1\n")
-    before = execution.digest(docs)
-    assert execution.digest(docs) == before
-    file.write_text("2\n")
-    assert execution.digest(docs) != before
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_cache_key_follows_whatever_the_cells_read(sources: Path, name: str):
+    before = key(PAGE, sources / "docs")
+    assert key(PAGE, sources / "docs") == before
+    (sources / name).write_text("2\n", encoding="utf-8")
+    assert (key(PAGE, sources / "docs") != before) == (name != "vgbook/book/explore.py")
+
+
+def test_the_cache_key_does_not_follow_comments_and_docstrings(sources: Path):
+    before = key(PAGE, sources / "docs")
+    plotting = sources / "vgbook" / "book" / "plotting.py"
+    plotting.write_text("# 図\ndef band():\n    '帯。'\n    return 1  # 仮\n", encoding="utf-8")
+    assert key(PAGE, sources / "docs") == before
+    plotting.write_text("def band():\n    return 2\n", encoding="utf-8")
+    assert key(PAGE, sources / "docs") != before
+
+
+def test_every_page_depends_on_the_modules_it_imports():
+    for page in Manuscript().pages.values():
+        if "import vgbook" in page.text and page.cells:
+            assert len(reached(DOCS.parent, code_of(page))) > 10, page.name
 
 
 # --- 並列 --------------------------------------------------------------------------------

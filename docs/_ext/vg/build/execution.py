@@ -1,45 +1,37 @@
-"""セルを実行する環境を整え、実行結果のキャッシュの鍵を決める。
+"""セルを実行する環境を整え、実行結果を使い回す。
 
 MyST-NB のキャッシュはセルの文字だけを見るので、``vgbook`` を直しても、セルが読む測定の結果を
-書き換えても、古い数字を出し続ける。そこで、置き場の名前にパッケージ、結果のファイル、環境の要約値を
-入れる。どれが変わっても、別の空の置き場になる。
+書き換えても、古い数字を出し続ける。そこで、セルが読み込むものの鍵 (``vg.build.key``) を頁ごとに
+足す。鍵が変われば、その頁だけを実行し直す。
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import platform
+import re
 import shutil
-from importlib.metadata import version
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from docutils import nodes
 from jupyter_cache import get_cache
 from jupyter_cache.cache.db import NbCacheRecord
 from jupyter_cache.cache.main import JupyterCacheBase
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 from sphinx.util.parallel import make_chunks
+
+from vg.build.key import key
+from vg.manuscript import Page
 
 logging.getLogger("traitlets").setLevel(logging.WARNING)  # 「実行します」の知らせは要らない
 
-LIBRARIES = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipykernel", "matplotlib-inline")
-
-
-def digest(config_dir: Path) -> str:
-    """``vgbook`` のソース、測定の結果、カーネルの設定、Python とライブラリの版の要約値。"""
-    root = config_dir.parent
-    sources = [*root.glob("vgbook/**/*.py"), *config_dir.glob("_ipython/*/*_config.py")]
-    sources += [path for kind in ("json", "csv") for path in config_dir.glob(f"appendix/*.{kind}")]
-    h = hashlib.sha256(platform.python_version().encode())
-    for path in sorted(sources):
-        h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    for library in LIBRARIES:
-        h.update(f"{library}=={version(library)}".encode())
-    return h.hexdigest()[:16]
+KEY = "execution-key"  # 頁の前書きに足す、セルの結果の鍵
+KEPT = 200  # 残しておく実行結果の数。頁の 6 倍ほど。超えたら、長く使わなかったものから捨てる
+KERNEL = re.compile(r"^kernelspec:\n  name: python3$", re.M)
 
 
 def set_cache_path(app: Sphinx, config: Config) -> None:
@@ -47,13 +39,38 @@ def set_cache_path(app: Sphinx, config: Config) -> None:
 
     別の名前で作ってから改名するので、途中で殺されても、作りかけの置き場は残らない。
     """
-    path = Path(app.outdir).parent / ".jupyter_cache" / digest(Path(app.confdir))
+    path = Path(app.outdir).parent / ".jupyter_cache" / "pages"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent) as new:
-            get_cache(Path(new, path.name)).list_cache_records()
+            get_cache(Path(new, path.name)).change_cache_limit(KEPT)
             Path(new, path.name).rename(path)
     config.nb_execution_cache_path = str(path)
+
+
+def key_of(app: Sphinx, docname: str) -> str:
+    """セルのない頁なら、空。"""
+    page = Page(docname, Path(app.env.doc2path(docname)).read_text(encoding="utf-8"))
+    return key(page, Path(app.confdir)) if page.is_notebook else ""
+
+
+def add_key(app: Sphinx, docname: str, source: list[str]) -> None:
+    """鍵を、キャッシュが見比べるもの (カーネルの名前の隣) に足す。行の数は変えない。"""
+    if made := key_of(app, docname):
+        kernel = f'kernelspec:\n  {{name: python3, {KEY}: "{made}"}}'
+        source[0], count = KERNEL.subn(kernel, source[0], count=1)
+        if not count:
+            raise ExtensionError(f"{docname}: 前書きに kernelspec: name: python3 がありません")
+
+
+def remember_key(app: Sphinx, doctree: nodes.document) -> None:
+    app.env.metadata[app.env.docname][KEY] = key_of(app, app.env.docname)
+
+
+def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """前の組みから、読み込むモジュールの中身が変わった頁。"""
+    known = {name: data[KEY] for name, data in env.metadata.items() if data.get(KEY)}
+    return [n for n, old in known.items() if n in env.found_docs and key_of(app, n) != old]
 
 
 def drop_half_written(cache: JupyterCacheBase) -> None:
@@ -97,10 +114,17 @@ def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         # 作らせると、その知らせが stderr に出てビルドが止まる
         import matplotlib.font_manager  # noqa: F401
 
-        drop_half_written(get_cache(env.config.nb_execution_cache_path))
+        path = Path(env.config.nb_execution_cache_path)
+        drop_half_written(get_cache(path))
+        for old in path.parent.iterdir():  # 鍵ごとに置き場を分けていたころのもの
+            if old != path:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def setup(app: Sphinx) -> None:
     app.connect("config-inited", set_cache_path)
+    app.connect("env-get-outdated", outdated)
+    app.connect("source-read", add_key)
+    app.connect("doctree-read", remember_key)
     app.connect("env-before-read-docs", prepare)
     app.connect("env-before-read-docs", spread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from docutils import nodes
@@ -12,6 +13,8 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
+COLOR = re.compile(r"\x1b\[[\d;]*m")
+LINES = 10  # 失敗したセルの、終わりの何行を見せるか
 
 
 def place(node: nodes.Node) -> nodes.Node:
@@ -22,14 +25,27 @@ def place(node: nodes.Node) -> nodes.Node:
 
 
 def check_execution(app: Sphinx, env: BuildEnvironment) -> None:
-    """失敗したセルが 1 つでもあれば、``-W`` がなくても止める。
+    """失敗したセルが 1 つでもあれば、その終わりの数行を見せ、``-W`` がなくても失敗にする。
 
     MyST-NB に止めさせる (``nb_execution_raise_on_error``) と、``-j`` のときに原因が表示されない。
     """
     results = {name: NbMetadataCollector.get_exec_data(env, name) for name in env.all_docs}
     failed = sorted(name for name, result in results.items() if result and not result["succeeded"])
+    for name in failed:
+        result = results[name]
+        lines = COLOR.sub("", (result and result["traceback"]) or "").strip().splitlines()
+        log.error("セルの実行に失敗しました。\n%s", "\n".join(lines[-LINES:]), location=name)
     if failed:
-        raise ExtensionError(f"セルの実行に失敗した頁があります: {', '.join(failed)}")
+        log.error("セルの実行に失敗した頁があります: %s", ", ".join(failed), location=failed[0])
+        app.statuscode = 1
+
+
+def check_stderr(app: Sphinx, doctree: nodes.document) -> None:
+    """MyST-NB は、標準エラー出力があったことしか言わない。"""
+    for node in doctree.findall(nodes.literal_block):
+        if "stderr" in node["classes"]:
+            last = "\n".join(node.astext().strip().splitlines()[-LINES:])
+            log.warning("標準エラー出力:\n%s", last, location=node)
 
 
 def check_tracebacks(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -82,6 +98,7 @@ def refuse_other_sites(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    app.connect("doctree-read", check_stderr)
     app.connect("builder-inited", refuse_other_sites, priority=1)
     app.connect("doctree-resolved", check_tracebacks)
     app.connect("doctree-resolved", check_alternatives)

@@ -1,8 +1,11 @@
-"""指示 (directive) が組み立てる表と、列の幅を決めた表。"""
+"""指示 (directive) が組み立てる表、列の幅を決めた表、狭い画面では 1 行が 1 枚の札になる表。"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -28,6 +31,51 @@ def table(head: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> nodes.table:
     return nodes.table("", group)
 
 
+COMPACT = r'(reading-map[^>]*>\s*<div class="table-wrapper[^>]*>\s*)?'  # 読書地図は、1 行が短い
+TABLE = re.compile(COMPACT + r'<table class="([^"]*)">(.*?)</table>', re.DOTALL)
+HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
+ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
+COLUMNS, LETTERS = 4, 8  # 列も 1 つの欄の字もこれ以上ある表は、狭い画面に入らない
+
+
+def as_cards(html: str) -> str:
+    """文の入った広い表の欄に、見出しを添える。狭い画面では、見出しと欄を縦に並べる (book.css)。
+
+    >>> head = "<thead><tr><th>a</th><th>b</th><th>c</th><th>d</th></tr></thead>"
+    >>> row = f"<tr>{'<td>文の入った長い欄</td>' * 4}</tr>"
+    >>> made = as_cards(f'<table class="t">{head}<tbody>{row}</tbody></table>')
+    >>> '<table class="t cards">' in made, '<td data-label="b">' in made
+    (True, True)
+    """
+
+    def labelled(match: re.Match[str]) -> str:
+        compact, classes, inside = match.groups()
+        head, _, body = inside.partition("<tbody>")
+        names = [TAG.sub("", name).strip() for name in HEADER.findall(head)]
+        cells = body.count("<td")
+        short = len(TAG.sub("", body)) < LETTERS * cells
+        unfit = short or compact or "katex" in head or "span=" in inside
+        if unfit or len(names) < COLUMNS:
+            return match[0]
+
+        def row(found: re.Match[str]) -> str:
+            first, *rest = found[0].split("<td")
+            if len(rest) != len(names):  # 見出しのない欄がある行
+                return found[0]
+            cells = zip(names, rest, strict=True)
+            return first + "".join(f'<td data-label="{escape(n)}"{cell}' for n, cell in cells)
+
+        return f'<table class="{classes} cards">{head}<tbody>{ROW.sub(row, body)}</table>'
+
+    return TABLE.sub(labelled, html)
+
+
+def add_cards(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:
+    if tree is not None:
+        context["body"] = as_cards(context["body"])
+
+
 class FixedColumns(SphinxTransform):
     """``:widths:`` を書いた表は、その幅で組む。
 
@@ -46,4 +94,5 @@ class FixedColumns(SphinxTransform):
 
 
 def setup(app: Sphinx) -> None:
+    app.connect("html-page-context", add_cards)
     app.add_transform(FixedColumns)

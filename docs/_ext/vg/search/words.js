@@ -193,10 +193,11 @@ function distance(a, b, most) {
 // いちばん近い語。同じ近さなら、よい (isGood) 語。
 function nearest(key, words, isGood) {
   const isKanji = /^[\u3400-\u9fff]+$/.test(key);
-  const most = key.length >= 6 ? 2 : key.length >= (isKanji ? 3 : 4) ? 1 : 0;
+  const most = key.length >= 6 ? 2 : key.length >= 3 ? 1 : 0;
   let found = { far: Infinity };
   for (const word of most ? words : []) {
     if (Math.abs(word.length - key.length) > most || key.includes(word)) continue; // 一部なら、間違いではない
+    if (key.length === 3 && !isKanji && word.length < 4) continue; // 短い語は、1 字抜けたときだけ
     let same = 0, end = 0; // 頭と終わりから数えた、同じ字の数
     while (same < key.length && key[same] === word[same]) same += 1;
     while (end < key.length - same && key[key.length - 1 - end] === word[word.length - 1 - end]) end += 1;

@@ -1,0 +1,126 @@
+"""セルの結果を使い回す鍵。頁のセルが読み込むモジュールの中身で決まる。
+
+注釈と docstring は、値を変えないので数えない。モジュールは import 文をたどって求めるので、図を描く
+モジュールだけを直せば、それを使う頁だけが実行し直される。
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import platform
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from vg.manuscript import Page
+
+LIBRARIES = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipykernel", "matplotlib-inline")
+PACKAGE = "vgbook"
+MAGIC = re.compile(r"^\s*[%!].*$", re.M)  # IPython だけの書き方
+DATA = re.compile(r"\.(?:json|csv)\b")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """import 文の名前。``from a import b`` の b は、モジュールかもしれない。
+
+    >>> sorted(imports(ast.parse("import a.b\\nfrom c import d")))
+    ['a.b', 'c', 'c.d']
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def parts(name: str) -> Iterator[str]:
+    """``a.b.c`` を読み込むと、``a`` と ``a.b`` も読み込まれる。"""
+    words = name.split(".")
+    return (".".join(words[:end]) for end in range(1, len(words) + 1))
+
+
+def source(root: Path, name: str) -> Path | None:
+    """モジュールのファイル。関数などの名前なら ``None``。"""
+    place = root.joinpath(*name.split("."))
+    return next(filter(Path.is_file, (place / "__init__.py", place.with_suffix(".py"))), None)
+
+
+@dataclass(frozen=True)
+class Module:
+    """1 つのモジュールの、意味と、読み込むもの。"""
+
+    essence: str
+    imports: tuple[str, ...]
+
+
+@cache
+def read(path: Path, changed: int) -> Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    used = sorted({name for name in imports(tree) if name.startswith(PACKAGE)})
+    return Module(essence(tree), tuple(used))
+
+
+def module(path: Path) -> Module:
+    return read(path, path.stat().st_mtime_ns)
+
+
+def reached(root: Path, code: str) -> set[Path]:
+    """``code`` の import 文から、たどって着くモジュールのファイル。"""
+    found: set[Path] = set()
+    seen: set[str] = set()
+    waiting = [name for name in imports(ast.parse(code)) if name.startswith(PACKAGE)]
+    while waiting:
+        for name in {*parts(waiting.pop())} - seen:
+            seen.add(name)
+            if path := source(root, name):
+                found.add(path)
+                waiting += module(path).imports
+    return found
+
+
+def essence(tree: ast.Module) -> str:
+    """プログラムの意味。注釈、空白、行の番号、docstring を含まない。
+
+    >>> essence(ast.parse('x = 1')) == essence(ast.parse('\"\"\"説明。\"\"\"\\n\\nx = 1  # 注釈'))
+    True
+    """
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Module(body=[ast.Expr(ast.Constant(str())), *rest])
+                | ast.ClassDef(body=[ast.Expr(ast.Constant(str())), *rest])
+                | ast.FunctionDef(body=[ast.Expr(ast.Constant(str())), *rest])
+                | ast.AsyncFunctionDef(body=[ast.Expr(ast.Constant(str())), *rest])
+            ):
+                node.body = rest
+    return ast.dump(tree)
+
+
+def code_of(page: Page) -> str:
+    """セルのプログラム。"""
+    return MAGIC.sub("pass", "\n".join(cell.code for cell in page.cells))
+
+
+@cache
+def environment() -> str:
+    """Python とライブラリの版。"""
+    libraries = (f"{library}=={version(library)}" for library in LIBRARIES)
+    return " ".join([platform.python_version(), *libraries])
+
+
+def key(page: Page, docs: Path) -> str:
+    """1 つの頁の鍵。``docs`` は ``conf.py`` のあるフォルダー。"""
+    root = docs.parent
+    code = code_of(page)
+    h = hashlib.sha256(environment().encode())
+    for path in sorted(reached(root, code)):
+        h.update(f"{path.relative_to(root).as_posix()}\0{module(path).essence}\0".encode())
+    data = docs.glob("appendix/*.*") if any(DATA.search(cell.code) for cell in page.cells) else ()
+    for path in sorted([*docs.glob("_ipython/*/*_config.py"), *data]):
+        h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return h.hexdigest()[:16]

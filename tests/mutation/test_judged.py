@@ -1,0 +1,24 @@
+"""変異の判定 (``judged.toml``) が、いまのコードにある変異のものであること。"""
+
+import tomllib
+
+import pytest
+from operators import mutants, names
+from targets import JUDGED, MODULES, read
+
+TABLES = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
+WRITTEN = [name for table in TABLES.values() for name in table]
+
+
+@pytest.mark.parametrize("module", sorted({name.partition(":")[0] for name in WRITTEN}))
+def test_every_judgement_is_of_a_mutant_of_today(module: str):
+    assert module in MODULES
+    known = set(names(module, read(module)))
+    assert [name for name in WRITTEN if name.startswith(f"{module}: ") and name not in known] == []
+
+
+def test_the_names_are_those_of_the_mutants():
+    source = "def f(x):\n    return x + 1 if x > 0 else max(x, 2)\n"
+    made = list(mutants("m", source))
+    assert [mutant.name for mutant in made] == list(names("m", source)) != []
+    assert all(mutant.source != source for mutant in made)
