@@ -131,24 +131,39 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = No
         gradient[at] = (change if members else change.reshape(width.shape)) / width
     if members:
         _check_independence(f, a, point, steps, value)
+    _warn_of_rounding(point, steps, value, gradient)
     return gradient
 
 
 def _check_steps(a: Array, steps: Array) -> None:
-    if np.any(a + steps == a - steps):
+    ends = [(a + sign * steps).astype(a.dtype) for sign in (1, -1)]
+    if np.any(ends[0] == ends[1]):
         raise ValueError(
             f"h が小さすぎて、{a.dtype} の a に足しても丸めで消えます。h を大きくするか、"
             f"a を float64 にしてください。受け取った h: {steps.min():g}、"
             f"|a| の最大値: {np.abs(a).max():g}"
         )
+
+
+def _warn_of_rounding(a: Array, steps: Array, value: Array, gradient: Array) -> None:
+    """刻みか勾配が、a や f の値の丸めに埋もれるなら知らせる。"""
     rounding = np.finfo(a.dtype).eps * np.abs(a).astype(float)
+    noise = np.finfo(value.dtype).eps * float(np.abs(value).max()) / float(steps.min())
+    top = float(np.abs(gradient).max())
     if np.any(steps < 100 * rounding):
-        warnings.warn(
-            f"h = {steps.min():g} は {a.dtype} の a の丸め {rounding.max():.1g} の 100 倍より"
-            "小さいので、勾配の桁が出ません。h を大きくするか、a を float64 にしてください。",
-            RuntimeWarning,
-            stacklevel=3,
+        buried = (
+            f"h = {steps.min():g} は {a.dtype} の a の丸め {rounding.max():.1g} の 100 倍より小さい"
         )
+    elif 0 < top < noise:
+        buried = f"f の値の丸めの雑音 {noise:.1g} が、勾配の最大値 {top:.1g} より大きい"
+    else:
+        return
+    warnings.warn(
+        f"{buried}ので、勾配の桁が出ません。h を大きくするか、a を float64 にして、値の大きさを"
+        "そろえてください。",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def _check_independence(
@@ -318,7 +333,7 @@ def _compare(
     # 差があるときだけ、刻みを変える。切り捨てなら刻みとともに減り、逆伝播の間違いなら減らない
     if h is not None:
         found.append(_differences(a, f, steps / 2, rounding))
-        return _judge(name, grad, found[0], 4 / 3 * _doubt(found, 0))
+        return _judge(name, grad, found[0], 2 * _doubt(found, 0))
     while found[-1].noise * 10 <= check.scale / 100:
         found.append(_differences(a, f, steps / 10 ** len(found), rounding))
     doubts = [_doubt(found, i) for i in range(len(found))]
@@ -338,14 +353,17 @@ def _differences(
 
 
 def _doubt(found: list[_Differences], i: int) -> float:
-    """i 番目の刻みの誤差の見積もり: 丸めの雑音と、より細かい刻みとの、雑音を超える食い違いの和。"""
+    """i 番目の刻みの誤差の見積もり: 丸めの雑音と、より細かい刻みとの食い違いの和。
+
+    すぐ下の刻みとは食い違いのすべてを、もっと細かい刻みとは、その雑音を超える分だけを数える。
+    """
     here = found[i]
     gaps = [
-        np.abs(finer.numeric - here.numeric)[finer.smooth & here.smooth].max(initial=0.0)
-        - finer.noise
-        for finer in found[i + 1 :]
+        float(np.abs(finer.numeric - here.numeric)[finer.smooth & here.smooth].max(initial=0.0))
+        - (finer.noise if distance else 0.0)
+        for distance, finer in enumerate(found[i + 1 :])
     ]
-    return here.noise + float(max([0.0, *gaps]))
+    return here.noise + max([0.0, *gaps])
 
 
 def _judge(name: str, grad: Array, found: _Differences, noise: float) -> Check:
