@@ -80,7 +80,7 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def doctest(session: nox.Session) -> None:
     """パッケージの docstring の例だけを走らせる。"""
-    sync(session, "test")
+    sync_with_torch(session, "test")  # 診断の一部は PyTorch を読み込む
     session.run("pytest", "vgbook", *session.posargs)
 
 
@@ -200,6 +200,17 @@ def bench(session: nox.Session) -> None:
     # numpy に、この計算機でいちばん速い行列積を選ばせる
     session.env.update(OPENBLAS_CORETYPE=None, OPENBLAS_L2_SIZE=None)
     session.run("python", "benchmarks/bench.py", *session.posargs)
+
+
+@nox.session
+def clinic(session: nox.Session) -> None:
+    """診断の章の記録 (診断書、成績、見張りの費用、ほかの道具) を作り直す。"""
+    sync_with_torch(session, "test")
+    # 比べる相手は、この本の何からも使わない。版はここで決める
+    peers = ["torchmortem==0.1.1", "neural-observatory==0.5.1"]
+    session.run_install("python", "-m", "pip", "install", "--quiet", *peers)
+    parts = session.posargs or ["reports", "patients", "overhead", "peers"]
+    session.run("python", "benchmarks/clinic/record.py", *parts)
 
 
 def measure_site(session: nox.Session, what: str, *groups: str) -> None:

@@ -1,4 +1,4 @@
-"""速さの測定が、いまのパッケージで動くこと。相手 (JAX) の要る部分は、毎週の `bench -- --quick` が走らせる。"""
+"""速さの測定が、いまのパッケージで動く。JAX の要る部分は、毎週 `bench -- --quick` が走らせる。"""
 
 from importlib import import_module
 from pathlib import Path

@@ -20,7 +20,7 @@ from lxml.html import HtmlElement, builder
 # 頁の操作のためのもの。紙には要らない
 TOOLS = (
     ".headerlink, .page-tools, .viewcode-link, .sd-summary-state-marker, .toctree-wrapper, "
-    "script, button, input, select, output, [role=status]"
+    "script, button, input, select, output, [role=status], .vg-cover-controls"
 )
 START = "はじめに"
 TITLE, SUBTITLE = "勾配消失問題", "導いて、動かして、確かめる"

@@ -81,9 +81,6 @@ LIMIT = 2500
 STILL_LONG = {  # 短くする途中の章。ここに足さない
     "part3/variance",
     "part3/zero-init",
-    "part4/batchnorm-experiment",
-    "part5/meanfield",
-    "part5/residual",
 }
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from vgbook.activations import sigmoid
 from vgbook.book import plotting
-from vgbook.clinic.diagnosis import Diagnosis, Finding
+from vgbook.clinic import Diagnosis, LayerRecord
+from vgbook.clinic.record import finding
 from vgbook.experiments.flow import Flow
 
 
@@ -102,8 +103,11 @@ def test_curve_draws_the_function_and_its_derivative():
 
 def test_a_diagnosis_shades_the_layers_that_have_a_verdict():
     values = np.geomspace(1, 1e-6, 4)
-    finding = Finding(2, "消失", "δ が小さい", "He にする。")
-    report = Diagnosis(values, values, values, values, values, 0 * values, 0 * values, [finding])
+    layers = [
+        LayerRecord(f"{i}", "Affine", h=v, distinct=v, delta=v, dW=v, update=v)
+        for i, v in enumerate(values, 1)
+    ]
+    report = Diagnosis(layers, [finding("vanishing", ("2",), "δ が小さい")])
     _, axes = plotting.figure(3, 1)
     plotting.diagnosis_panels(axes, report)
     spans = [patch.get_x() + patch.get_width() / 2 for patch in axes[1].patches]

@@ -174,7 +174,7 @@ def test_every_paragraph_of_the_page_is_in_the_notebook(book: Path, notebooks):
 
 
 def test_with_an_address_the_notebook_installs_from_it_and_opens_elsewhere(tmp_path: Path):
-    from test_docs_build import ANSWER, HEAD, Book
+    from test_build import ANSWER, HEAD, Book
 
     book = Book(tmp_path, {"number": HEAD + ANSWER})
     options = [

@@ -13,6 +13,7 @@ import numpy as np
 from vgbook._edge import Array, check_count, check_positive
 from vgbook.activations import Activation
 from vgbook.book.explore import times, verdict
+from vgbook.book.looks import COLORS
 from vgbook.experiments.flow import gradient_flow
 from vgbook.initializers import normal
 
@@ -141,18 +142,20 @@ def picture(tops: Array) -> str:
     middle, step = (TOP + BOTTOM) // 2, (RIGHT - LEFT) / len(tops)
     scale = ((TOP, "10¹² 倍", ""), (middle, "1 倍", " one"), (BOTTOM, "10⁻¹² 倍", ""))
     lines = "".join(
-        f'<path class="grid{kind}" d="M{LEFT} {y}H{RIGHT}"/>'
+        f'<path class="grid{kind}" stroke="#888" d="M{LEFT} {y}H{RIGHT}"/>'
         f'<text x="{LEFT - 4}" y="{y + 4}">{name}</text>'
         for y, name, kind in scale
     )
     bars = "".join(
         f'<rect x="{LEFT + step * (k + 0.15):.1f}" width="{0.7 * step:.1f}" '
-        f'y="{min(top, middle) - 1}" height="{abs(top - middle) + 2}"/>'
+        f'y="{min(top, middle) - 1}" height="{abs(top - middle) + 2}" fill="{COLORS["h"]}"/>'
         for k, top in enumerate(tops)
     )
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="層ごとの勾配の大きさ。'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" font-size="12" text-anchor="end" role="img" '
+        f'aria-label="層ごとの勾配の大きさ。'
         f'左が入力側の第 1 層、右が出力側の第 {len(tops)} 層">{lines}{bars}'
-        f'<text class="side" x="{LEFT}" y="{HEIGHT - 4}">第 1 層 (入力側)</text>'
+        f'<text class="side" text-anchor="start" x="{LEFT}" y="{HEIGHT - 4}">'
+        "第 1 層 (入力側)</text>"
         f'<text x="{RIGHT}" y="{HEIGHT - 4}">第 {len(tops)} 層 (出力側)</text></svg>'
     )

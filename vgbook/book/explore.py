@@ -15,7 +15,7 @@ from vgbook._edge import Array, check_count, check_positive
 from vgbook.activations import Activation
 from vgbook.book.interactive import Control, Interactive, Panel, bars, measured, theory
 from vgbook.book.numerals import power
-from vgbook.clinic.diagnosis import Thresholds
+from vgbook.clinic.record import Thresholds
 from vgbook.experiments.flow import activation_distribution, gradient_flow
 from vgbook.initializers import normal
 from vgbook.theory import meanfield

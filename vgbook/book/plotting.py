@@ -13,7 +13,7 @@ from vgbook._edge import Array, check_count
 from vgbook.activations import Activation
 from vgbook.book.looks import COLORS, LOOKS, SERIES, WIDTH, figure, look, style
 from vgbook.book.names import key, name_lines
-from vgbook.clinic.diagnosis import Diagnosis
+from vgbook.clinic.report import Diagnosis
 from vgbook.experiments.flow import Flow
 
 __all__ = [
@@ -362,7 +362,7 @@ def diagnosis_panels(axes: Sequence[Any], report: Diagnosis) -> None:
             color, marker, dash = SERIES[series]
             drawable = np.where(values > 0, values, np.nan)  # 0 は対数軸に描けない
             ax.plot(layers, drawable, color=color, marker=marker, ls=dash, label=label)
-        for layer in {finding.layer for finding in report.findings}:
+        for layer in (i for i, record in enumerate(report.layers, 1) if report.marks(record)):
             ax.axvspan(layer - 0.5, layer + 0.5, color="#B0B0B0", alpha=0.25, linewidth=0)
         ax.set(ylabel=name, yscale="log", xticks=layers)
     name_lines(axes[0])

@@ -77,7 +77,8 @@ def length_map(
     0.3943
     """
     sigma_w, sigma_b = _scales(sigma_w, sigma_b, q=variances(q))
-    return sigma_w**2 * mean_square(activation, q) + sigma_b**2
+    length: Array = sigma_w**2 * mean_square(activation, q) + sigma_b**2
+    return length
 
 
 def fixed_point(
@@ -370,7 +371,8 @@ def _correlation(
     q = np.where((q > 0) & np.isfinite(q), q, np.nan)
     product = pair_mean(activation, q, c, kinks=activation.kinks)
     length = sigma_w**2 * raw_mean_square(activation, q) + sigma_b**2
-    return (sigma_w**2 * product + sigma_b**2) / length
+    correlation: Array = (sigma_w**2 * product + sigma_b**2) / length
+    return correlation
 
 
 def _diverges(activation: Activation, sigma_w: Array) -> Array:
@@ -387,7 +389,8 @@ def _length_slope(activation: Activation, q: Array, sigma_w: Array) -> Array:
     product = raw_mean(
         lambda u: activation(u) * activation.derivative(u) * u, q, kinks=activation.kinks
     )
-    return sigma_w**2 * product / q
+    slope: Array = sigma_w**2 * product / q
+    return slope
 
 
 def _depth(factor: Array) -> Array:

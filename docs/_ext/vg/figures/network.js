@@ -51,7 +51,10 @@ const vgNetwork = (() => {
       value: (z) => 1 / (1 + Math.exp(-z)),
       slope: (z) => { const e = Math.exp(-Math.abs(z)); return e / ((1 + e) * (1 + e)); },
     },
-    tanh: { value: Math.tanh, slope: (z) => 1 - Math.tanh(z) ** 2 },
+    tanh: {
+      value: Math.tanh,
+      slope: (z) => { const e = Math.exp(-2 * Math.abs(z)); return (4 * e) / ((1 + e) * (1 + e)); },
+    },
     relu: { value: (z) => (z > 0 ? z : 0), slope: (z) => (z > 0 ? 1 : 0) },
   };
 

@@ -88,13 +88,12 @@ class ChecksDirective(SphinxDirective):
         lines, shown, start = source.splitlines(), [], 0
         body = ast.parse(source).body
         for node in body:
-            checks = checks_of(node, module) if isinstance(node, ast.FunctionDef) else []
-            if checks:
+            if isinstance(node, ast.FunctionDef) and (checks := checks_of(node, module)):
                 first = min(d.lineno for d in node.decorator_list) - 1
                 shown += self.code(lines[start:first])
                 shown.append(self.heading(checks, ast.get_docstring(node) or ""))
                 shown += self.code(lines[first : node.end_lineno])
-                start = node.end_lineno
+                start = node.end_lineno or len(lines)
         return [*shown, *self.code(lines[start:])]
 
     def code(self, lines: list[str]) -> list[nodes.Node]:

@@ -95,7 +95,9 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def add_style(app: Sphinx, docname: str, template: str, context: dict, doctree: object) -> None:
+def add_style(
+    app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
     """数式のある頁だけが、数式の字と組み方を読み込む。"""
     if doctree and 'class="katex"' in context["body"]:
         app.add_css_file(STYLE, priority=300)

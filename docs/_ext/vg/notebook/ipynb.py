@@ -172,7 +172,9 @@ def launchers(app: Sphinx, docname: str) -> dict[str, str]:
     }
 
 
-def add_notebook(app: Sphinx, docname: str, template: str, context: dict, doctree: Any) -> None:
+def add_notebook(
+    app: Sphinx, docname: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
     if doctree is None or app.env.metadata[docname].get("file_format") != "mystnb":
         return
     name = f"{docname}.ipynb"
@@ -203,7 +205,7 @@ def ship_wheel(app: Sphinx) -> None:
 def renamed(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """ホイールの名前が変わったときに、書き直す頁。"""
     now, before = wheel_name(app), getattr(env, "vg_wheel", "")
-    env.vg_wheel = now  # type: ignore[attr-defined]
+    env.vg_wheel = now
     if now == before:
         return []
     return [n for n, data in env.metadata.items() if data.get("file_format") == "mystnb"]

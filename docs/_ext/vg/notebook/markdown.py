@@ -188,7 +188,7 @@ class Writer:
 
     def item(self, marker: str, children: list[nodes.Node]) -> str:
         body = "\n\n".join(self.all(children))
-        width = len(re.match(r"-|\d+\.", marker)[0]) + 1
+        width = len(marker.partition(" ")[0]) + 1
         tight = re.sub(r"\n\n(?=\s*(?:-|\d+\.) )", "\n", body)  # 入れ子の箇条との間を詰める
         return f"{marker}{indent(tight, ' ' * width).lstrip(' ')}"
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from posixpath import dirname, join, normpath
+from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
 from sphinx.application import Sphinx
@@ -91,7 +92,9 @@ def embed_all(app: Sphinx, exception: Exception | None) -> None:
             (out / name).write_text(new, encoding="utf-8")
 
 
-def add_script(app: Sphinx, name: str, template: str, context: dict, doctree: object) -> None:
+def add_script(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
     if doctree:
         app.add_js_file(SCRIPT, loading_method="defer")
     if LINK.search(context.get("body", "")):  # 札の中だけに数式がある頁もある

@@ -73,7 +73,7 @@ class Templates(BuiltinTemplateLoader):
         super().init(builder, *args, **options)
         self.is_site = builder.name == "html" and "serve" not in builder.tags
 
-    def render(self, template: str, context: dict[str, Any]) -> str:  # type: ignore[override]
+    def render(self, template: str, context: dict[str, Any]) -> str:
         html = super().render(template, context)
         return protect(html) if self.is_site and template.endswith(".html") else html
 

@@ -71,11 +71,11 @@ def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None
         closing = AFTER.match(tail) if isinstance(tail, nodes.Text) else None
         if opening or closing:
             kept = nodes.inline("", "", classes=["keep"])
-            if opening:
+            if opening and head is not None:
                 parent[at - 1] = nodes.Text(head[: opening.start()])
                 kept += nodes.Text(opening[0])
             kept += formula
-            if closing:
+            if closing and tail is not None:
                 parent[at + 1] = nodes.Text(tail[closing.end() :])
                 kept += nodes.Text(closing[0])
             parent[at] = kept

@@ -50,11 +50,16 @@ def image_size(path: Path) -> tuple[int, int] | None:
     """表示するときの幅と高さ (CSS ピクセル)。"""
     if path.suffix == ".svg":
         head = path.read_text(encoding="utf-8")[:4000]
-        sizes = [re.search(rf'<svg[^>]*\s{k}="([\d.]+)(\w*)"', head) for k in ("width", "height")]
-        if all(sizes):
-            return tuple(round(float(m[1]) * PIXELS[m[2]]) for m in sizes)
-        box = re.search(r'<svg[^>]*\sviewBox="([^"]+)"', head)
-        return tuple(round(float(v)) for v in box[1].split()[2:]) if box else None
+        width, height = (
+            re.search(rf'<svg[^>]*\s{k}="([\d.]+)(\w*)"', head) for k in ("width", "height")
+        )
+        if width and height:
+            across, down = (round(float(m[1]) * PIXELS[m[2]]) for m in (width, height))
+            return across, down
+        if box := re.search(r'<svg[^>]*\sviewBox="([^"]+)"', head):
+            across, down = (round(float(value)) for value in box[1].split()[2:])
+            return across, down
+        return None
     return get_image_size(path)
 
 

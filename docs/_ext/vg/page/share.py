@@ -140,7 +140,7 @@ def publish(app: Sphinx, error: Exception | None) -> None:
     robots = (Path(app.confdir) / "robots.txt").read_text(encoding="utf-8")
     line = f"Sitemap: {urljoin(base, 'sitemap.xml')}\n"
     (out / "robots.txt").write_text(robots + line, encoding="utf-8")
-    lost = out / app.builder.get_outfilename(LOST)  # type: ignore[attr-defined]
+    lost = out / app.builder.get_outfilename(LOST)
     lost.write_text(rooted(lost.read_text(encoding="utf-8"), base), encoding="utf-8")
     for name in sorted({pictured(app, each) for each in app.env.found_docs}):
         picture(app, name)

@@ -26,8 +26,10 @@ from vg.math.tex import plain
 DATA = "searchdata.js"
 WORDS = Path(__file__).with_name("words.toml")
 PLACES = ("api", "quiz", "checks", "glossary", "notation")  # 説明する章のほかの、頁の種類
-UNREAD = (nodes.literal_block, nodes.comment, nodes.raw, nodes.title, addnodes.toctree)
-UNREAD += (addnodes.desc_signature, nodes.term, nodes.system_message)
+UNREAD = (
+    *(nodes.literal_block, nodes.comment, nodes.raw, nodes.title, addnodes.toctree),
+    *(addnodes.desc_signature, nodes.term, nodes.system_message),
+)
 
 
 def read(node: nodes.Node) -> str:
@@ -123,7 +125,7 @@ def is_book(app: Sphinx) -> bool:
 def replace_builtin(app: Sphinx) -> None:
     """Sphinx の索引は作らない。"""
     if is_book(app):
-        app.builder.search = False  # type: ignore[attr-defined]
+        app.builder.search = False
 
 
 def remember(app: Sphinx, tree: nodes.document, docname: str) -> None:

@@ -1,0 +1,129 @@
+"""診断の章に残す結果を作る。
+
+``python benchmarks/clinic/record.py reports patients overhead peers``
+
+``docs/part6/clinic-results.json`` の、名前を挙げた部分だけを書き換えます。
+"""
+
+import datetime
+import json
+import platform
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import chapter
+import torch
+from patients import PATIENTS
+from torch import nn
+from torch.nn import functional as F
+
+from vgbook.clinic import diagnose, watch
+
+TARGET = Path(__file__).parents[2] / "docs/part6/clinic-results.json"
+
+
+def reports():
+    """章に出す診断書。"""
+    made = {name: getattr(chapter, name)() for name in ("first", "treated", "watched")}
+    return {
+        **{name: report.to_dict() for name, report in made.items()},
+        "others": {name: make().to_dict() for name, make in chapter.OTHERS.items()},
+    }
+
+
+def patients():
+    """`patients.py` の全員の診断。病気の双子も健康として数える。"""
+    rows = []
+    for name, entry in PATIENTS.items():
+        for cured in (False, True) if entry.roots else (None,):
+            p = entry.make() if cured is None else entry.make(cured=cured)
+            start = time.process_time()
+            report = diagnose(p.model, p.x, p.y, loss=p.loss, optimizer=p.optimizer)
+            rows.append(
+                {
+                    "name": name,
+                    "why": entry.why,
+                    "sick": cured is False,
+                    "roots": sorted(entry.roots) if cured is False else [],
+                    "found": [f.slug for f in report.findings],
+                    "seconds": round(time.process_time() - start, 2),
+                }
+            )
+    return rows
+
+
+def train(model, x, y, steps, watcher=None):
+    """``steps`` 回の更新にかかる CPU 時間。"""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def loop():
+        for _ in range(steps):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+    start = time.process_time()
+    if watcher is None:
+        loop()
+    else:
+        with watcher(model, optimizer):
+            loop()
+    return time.process_time() - start
+
+
+def overhead(steps=100, rounds=3):
+    """見張りの有無で、同じ学習の CPU 時間を交互に測る。"""
+    torch.manual_seed(0)
+    mlp = nn.Sequential(
+        nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10)
+    )
+    cnn = nn.Sequential(
+        nn.Conv2d(1, 16, 3),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(2304, 10),
+    )
+    y = torch.arange(64) % 10
+    cases = {
+        "幅 512 の MLP": (mlp, torch.randn(64, 512), y),
+        "小さな CNN": (cnn, torch.randn(64, 1, 16, 16), y),
+    }
+    rows = {}
+    for name, case in cases.items():
+        times = {"なし": [], "every=100": [], "every=10": []}
+        for _ in range(rounds):
+            times["なし"].append(train(*case, steps))
+            times["every=100"].append(train(*case, steps, watch))
+            times["every=10"].append(train(*case, steps, lambda m, o: watch(m, o, every=10)))
+        rows[name] = times
+    return {"steps": steps, "seconds": rows}
+
+
+def peers():
+    """ほかの道具に、同じ患者を見せる。"""
+    import others
+
+    return others.score()
+
+
+def main():
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    content = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.exists() else {}
+    for name in sys.argv[1:]:
+        content[name] = globals()[name]()
+        content[f"{name}-made"] = {
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "machine": platform.machine(),
+            "torch": torch.__version__,
+        }
+        text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
+        TARGET.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""診断書: 文字の幅、Windows の文字、JSON、CI の入口、見張り。"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import vgbook as vg
+from vgbook.clinic import Diagnosis, LayerRecord, diagnose, text, watch
+from vgbook.clinic.__main__ import main
+from vgbook.clinic.verdicts import VERDICTS, named
+
+DATA = vg.digits()
+X, LABELS = DATA.x_train[:100], DATA.labels_train[:100]
+
+
+@pytest.fixture(scope="module")
+def sick():
+    net = vg.mlp([64, *[50] * 6, 10], vg.relu, vg.normal(0.02), rng=np.random.default_rng(0))
+    return diagnose(net, X, LABELS, optimizer=vg.SGD(0.05))
+
+
+def test_columns_are_aligned_by_the_width_of_east_asian_characters():
+    lines = text.table(("層", "判定"), [["a", "消失"], ["長い名前", "死"]])
+    starts = [
+        text.width(line[: line.index(last)])
+        for line, last in zip(lines, ("判", "消", "死"), strict=True)
+    ]
+    assert starts == [10, 10, 10]
+
+
+def test_neighbours_of_the_same_kind_and_verdict_share_one_row():
+    layers = [LayerRecord(f"{i}", "Linear", delta=10.0**-i) for i in range(5)]
+    rows = text.rows(Diagnosis(layers, []))
+    assert [row[0] for row in rows] == ["0 .. 4 (5 層)"]
+    assert rows[0][4] == "1.0e-04 .. 1.0e+00"
+
+
+def test_a_report_can_be_printed_on_a_japanese_windows(sick):
+    assert str(sick).encode("cp932")
+    for verdict in VERDICTS.values():
+        assert "".join([verdict.japanese, verdict.meaning, *verdict.cures]).encode("cp932")
+
+
+def test_every_verdict_is_found_by_both_of_its_names():
+    for verdict in VERDICTS.values():
+        assert named(verdict.japanese) is named(verdict.slug) is verdict
+
+
+def test_the_first_line_says_what_to_do_first(sick):
+    root = sick.findings[0]
+    assert str(sick).splitlines()[0] == sick.summary
+    assert root.name in sick.summary
+    assert root.cures[0] in sick.summary
+
+
+def test_a_report_survives_json(sick, tmp_path):
+    sick.save(tmp_path / "report.json")
+    content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    again = Diagnosis.from_dict(content)
+    assert again.to_dict() == content == sick.to_dict()
+    assert str(again) == str(sick)
+
+
+@pytest.mark.parametrize("content", [[], {}, {"format": 0}])
+def test_what_is_not_a_report_is_refused(content):
+    with pytest.raises(ValueError, match="診断書"):
+        Diagnosis.from_dict(content)
+
+
+def test_ci_fails_on_the_named_verdicts_only(sick, tmp_path, capsys):
+    path = tmp_path / "report.json"
+    sick.save(path)
+    root = sick.findings[0]
+    assert main([str(path)]) == 0
+    assert main([str(path), "--fail-on", root.name]) == 1
+    assert main([str(path), "--fail-on", root.slug]) == 1
+    assert main([str(path), "--fail-on", "BN の統計"]) == 0
+    assert main([str(path), "--fail-on", "any"]) == 1
+    assert root.name in capsys.readouterr().out
+    path.write_text("{}", encoding="utf-8")
+    assert main([str(path)]) == 2
+    assert "診断書として読めません" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(path), "--fail-on", "風邪"])
+
+
+def test_the_figure_shows_the_layers_and_the_trials(sick):
+    fig = sick.figure()
+    labels = [ax.get_ylabel() for ax in fig.axes]
+    assert labels == ["出力", "勾配 δ", "更新の比", "損失"]
+    assert len(fig.axes[3].lines) == len(sick.findings[0].trials)
+
+
+def test_vgbook_is_imported_without_torch():
+    code = "import sys, vgbook, vgbook.clinic; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- 見張り -------------------------------------------------------------------------------
+
+
+def loop(model, optimizer, steps, w=None, spoil=None):
+    torch = sys.modules["torch"]
+    x = torch.tensor(X, dtype=torch.float32)
+    y = torch.tensor(LABELS)
+    for i in range(steps):
+        if i == spoil:
+            raise KeyboardInterrupt
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        if w is not None:
+            w.loss(loss.detach())
+
+
+def made():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10)
+    )
+    return model, torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def test_watching_does_not_change_the_training():
+    torch = pytest.importorskip("torch")
+    plain, watched = made(), made()
+    loop(*plain, 12)
+    with watch(*watched, every=3):
+        loop(*watched, 12)
+    assert all(map(torch.equal, plain[0].parameters(), watched[0].parameters()))
+    assert not any(m._forward_hooks for m in watched[0].modules())
+    assert not watched[1]._optimizer_step_post_hooks
+
+
+def test_a_watched_training_that_learns_is_healthy():
+    model, optimizer = made()
+    with watch(model, optimizer, every=5) as w:
+        loop(model, optimizer, 60, w)
+    report = w.report()
+    assert report.healthy
+    assert [layer.name for layer in report.layers] == ["0", "2", "4"]
+    assert np.isfinite(report.update).all()
+    assert len(w.samples) == 12
+
+
+def test_memory_is_bounded():
+    model, optimizer = made()
+    with watch(model, optimizer, every=1) as w:
+        loop(model, optimizer, 450, w)
+    assert len(w.samples) <= 201
+    assert len(w.losses) <= 401
+
+
+def test_a_report_is_left_even_when_the_training_crashes(tmp_path):
+    model, optimizer = made()
+    path = tmp_path / "report.json"
+    with pytest.raises(KeyboardInterrupt), watch(model, optimizer, every=2, save=path):
+        loop(model, optimizer, 10, spoil=5)
+    assert Diagnosis.from_dict(json.loads(path.read_text(encoding="utf-8"))).layers
+    assert not any(m._forward_hooks for m in model.modules())
+
+
+def test_the_step_at_which_values_stopped_being_finite_is_reported():
+    model, optimizer = made()
+    optimizer.param_groups[0]["lr"] = 1e20
+    with watch(model, optimizer, every=1) as w:
+        loop(model, optimizer, 6, w)
+    assert w.report().findings[0].slug == "non-finite"
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5])
+def test_a_bad_interval_is_refused(every):
+    with pytest.raises(ValueError, match="every"):
+        watch(*made(), every=every)
+
+
+def test_what_is_not_a_model_is_refused():
+    model, optimizer = made()
+    with pytest.raises(TypeError, match="watch には"):
+        watch(optimizer, model)

@@ -1,0 +1,599 @@
+"""PyTorch のモデルの診断: 病気を見つけ、健康を責めず、モデルを何も変えない。"""
+
+import copy
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from vgbook.clinic import Thresholds, diagnose
+
+torch = pytest.importorskip("torch")
+nn, F = torch.nn, torch.nn.functional
+CE, MSE = F.cross_entropy, F.mse_loss
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def rings(n=96, k=3):
+    y = torch.arange(n) % k
+    t = 2 * math.pi * (y + 0.8 * torch.rand(n)) / k
+    return torch.stack([t.cos(), t.sin(), (2 * t).cos(), (2 * t).sin()], 1), y
+
+
+def dense(*widths, act=nn.ReLU, last=()):
+    layers = []
+    for a, b in pairwise(widths):
+        layers += [nn.Linear(a, b), act()]
+    return nn.Sequential(*layers[:-1], *last)
+
+
+def sgd(model, lr=0.3, **options):
+    return torch.optim.SGD(model.parameters(), lr=lr, **options)
+
+
+def adam(model, lr=3e-3):
+    return torch.optim.Adam(model.parameters(), lr=lr)
+
+
+def root(model, x, y, loss, optimizer, **options):
+    report = diagnose(model, x, y, loss=loss, optimizer=optimizer, **options)
+    return report.findings[0].slug if report.findings else "healthy"
+
+
+# --- 判定 ---------------------------------------------------------------------------------
+
+
+def test_a_network_that_learns_is_healthy():
+    x, y = rings()
+    model = dense(4, 32, 32, 3)
+    report = diagnose(model, x, y, loss=CE, optimizer=sgd(model))
+    assert report.healthy
+    assert report.summary.startswith("良好")
+    assert [trial.name for trial in report.trials] == ["そのまま"]
+
+
+def deep_sigmoid():
+    model = dense(4, *[32] * 8, 3, act=nn.Sigmoid)
+    return model, *rings(), CE, sgd(model)
+
+
+def twice(last):
+    def make():
+        model = dense(4, 32, 3, last=(last,))
+        return model, *rings(), CE, sgd(model)
+
+    return make
+
+
+def rate(lr):
+    def make():
+        model = dense(4, 32, 32, 3)
+        return model, *rings(), CE, sgd(model, lr)
+
+    return make
+
+
+def raw_input():
+    x, y = rings()
+    model = dense(4, 32, 32, 3)
+    return model, 60 * x + 128, y, CE, sgd(model, 0.1)
+
+
+def raw_target():
+    x, _ = rings()
+    model = dense(4, 32, 1)
+    return model, x, 4000 * x[:, :1] * x[:, 1:2] + 9000, MSE, adam(model)
+
+
+def broadcast():
+    x, _ = rings()
+    model = dense(4, 32, 1)
+    return model, x, x[:, 0] * x[:, 1], MSE, adam(model)
+
+
+def equal():
+    model = dense(4, 32, 3, act=nn.Tanh)
+    nn.init.constant_(model[0].weight, 0.1)
+    nn.init.constant_(model[0].bias, 0.1)
+    nn.init.constant_(model[2].weight, 0.1)
+    return model, *rings(), CE, sgd(model)
+
+
+def zeros():
+    model = dense(4, 32, 32, 3, act=nn.Tanh)
+    for p in model.parameters():
+        nn.init.zeros_(p)
+    return model, *rings(), CE, sgd(model)
+
+
+def decay():
+    model = dense(4, 32, 32, 3)
+    return model, *rings(), CE, sgd(model, weight_decay=1.0)
+
+
+def dead():
+    model = dense(4, 32, 32, 3)
+    nn.init.constant_(model[2].bias, -20.0)
+    return model, *rings(), CE, sgd(model)
+
+
+def left_out():
+    model = dense(4, 32, 3)
+    return model, *rings(), CE, sgd(model[2])
+
+
+def unused():
+    model = dense(4, 32, 3)
+    model.spare = nn.Linear(3, 3)
+    model.forward = lambda x: model[2](model[1](model[0](x)))
+    return model, *rings(), CE, sgd(model)
+
+
+def fresh_bn_in_eval():
+    x, y = rings()
+    model = nn.Sequential(nn.Linear(4, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 3))
+    model.eval()
+    return model, 60 * x + 100, y, CE, sgd(model)
+
+
+def three_samples():
+    x, y = rings()
+    model = nn.Sequential(nn.Linear(4, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 3))
+    return model, x[:3], y[:3], CE, sgd(model)
+
+
+def summed():
+    x, y = rings(960)
+    model = dense(4, 32, 32, 3)
+    return model, x, y, lambda o, t: CE(o, t, reduction="sum"), sgd(model)
+
+
+def root_of_zero():
+    x, _ = rings(24)
+    model = dense(4, 16, 2)
+    distance = lambda h, _: (h[:, None] - h[None]).square().sum(-1).sqrt().square().mean()  # noqa: E731
+    return model, x, x, distance, adam(model)
+
+
+SICK = {
+    "vanishing": deep_sigmoid,
+    "softmax-twice": twice(nn.Softmax(1)),
+    "step-large": rate(3e3),
+    "step-small": rate(1e-8),
+    "input-scale": raw_input,
+    "target-scale": raw_target,
+    "loss-shape": broadcast,
+    "symmetry": equal,
+    "zero-init": zeros,
+    "weight-decay": decay,
+    "dead": dead,
+    "not-in-optimizer": left_out,
+    "unused": unused,
+    "loss-reduction": summed,
+    "non-finite": root_of_zero,
+}
+
+
+@pytest.mark.parametrize("slug", SICK)
+def test_the_root_of_a_sick_network_comes_first(slug):
+    assert root(*SICK[slug]()) == slug
+
+
+@pytest.mark.parametrize("make", [fresh_bn_in_eval, three_samples])
+def test_batch_norm_with_the_wrong_statistics_is_the_root(make):
+    assert root(*make()) == "batch-norm"
+
+
+def test_log_softmax_with_nll_is_the_right_pair():
+    model = dense(4, 32, 3, last=(nn.LogSoftmax(1),))
+    assert root(model, *rings(), F.nll_loss, sgd(model)) == "healthy"
+
+
+def test_the_operation_that_returned_nan_is_named():
+    model, x, y, loss, optimizer = root_of_zero()
+    report = diagnose(model, x, y, loss=loss, optimizer=optimizer)
+    assert "SqrtBackward0" in report.findings[0].evidence
+
+
+def test_the_root_carries_the_trial_that_cured_it_and_folds_the_consequences():
+    model, x, y, loss, optimizer = deep_sigmoid()
+    found = diagnose(model, x, y, loss=loss, optimizer=optimizer).findings
+    assert len(found) == 1
+    assert [f.slug for f in found[0].consequences] == ["indistinguishable"]
+    assert found[0].trials[0].score > 0.9 > found[0].trials[1].score
+
+
+@pytest.mark.parametrize("options", [{"trial": False}, {"optimizer": None}])
+def test_without_a_trial_it_speaks_of_symptoms(options):
+    model, x, y, loss, optimizer = deep_sigmoid()
+    report = diagnose(model, x, y, loss=loss, **{"optimizer": optimizer, **options})
+    assert {f.severity for f in report.findings} == {"症状"}
+    assert not report.trials
+
+
+def test_a_learning_network_keeps_its_symptoms_as_notes():
+    model = dense(4, *[32] * 8, 3)  # 既定の初期値: δ は減るが、Adam なら学ぶ
+    report = diagnose(model, *rings(), loss=CE, optimizer=adam(model))
+    assert report.healthy
+    assert any("消失の症状" in note for note in report.notes)
+
+
+def test_frozen_parameters_are_a_note():
+    model = dense(4, 32, 3)
+    model[0].requires_grad_(False)
+    optimizer = torch.optim.SGD(model[2].parameters(), lr=0.3)
+    report = diagnose(model, *rings(), loss=CE, optimizer=optimizer)
+    assert report.healthy
+    assert any("固定" in note for note in report.notes)
+
+
+def test_a_schedule_in_its_warm_up_is_not_a_small_step():
+    model = dense(4, 32, 32, 3)
+    optimizer = sgd(model)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1e-7 * (t + 1))
+    report = diagnose(model, *rings(), loss=CE, optimizer=optimizer)
+    assert report.healthy
+    assert any("予定" in note for note in report.notes)
+
+
+def test_the_same_call_gives_the_same_report():
+    model, x, y, loss, optimizer = decay()
+    one, other = (diagnose(model, x, y, loss=loss, optimizer=optimizer) for _ in range(2))
+    assert one.to_dict() == other.to_dict()
+
+
+# --- 測定 ---------------------------------------------------------------------------------
+
+
+def test_the_numbers_are_those_of_autograd():
+    x, y = rings()
+    model, optimizer = dense(4, 32, 3), None
+    report = diagnose(model, x, y, loss=CE)
+    z = model[0](x)
+    z.retain_grad()
+    CE(model[2](F.relu(z)), y).backward()
+    rms = lambda a: float(a.detach().double().square().mean().sqrt())  # noqa: E731
+    assert [layer.name for layer in report.layers] == ["0", "2"]
+    np.testing.assert_allclose(report.delta[0], rms(z.grad), rtol=1e-6)
+    np.testing.assert_allclose(report.h[0], rms(F.relu(z)), rtol=1e-6)
+    np.testing.assert_allclose(report.dW[0], rms(model[0].weight.grad), rtol=1e-6)
+    spread = F.relu(z).detach().double().var(0, unbiased=False).mean().sqrt()
+    np.testing.assert_allclose(report.distinct[0], float(spread), rtol=1e-6)
+    assert optimizer is None
+
+
+def test_the_update_is_the_step_that_the_optimizer_really_makes():
+    x, y = rings()
+    model = dense(4, 32, 3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    report = diagnose(model, x, y, loss=CE, optimizer=optimizer)
+    before = model[0].weight.detach().clone()
+    CE(model(x), y).backward()
+    optimizer.step()
+    ratio = (model[0].weight.detach() - before).norm() / before.norm()
+    assert report.update[0] == pytest.approx(float(ratio), rel=1e-5)
+
+
+def test_delta_of_a_recurrent_layer_is_known_for_each_time():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = nn.RNN(4, 16, batch_first=True), nn.Linear(16, 3)
+
+        def forward(self, x):
+            return self.head(self.cell(x)[0][:, -1])
+
+    model, x, y = Last(), torch.randn(12, 20, 4), torch.arange(12) % 3
+    times = diagnose(model, x, y, loss=CE).layers[0].times
+    x.requires_grad_()
+    CE(model(x), y).backward()
+    expected = x.grad.double().norm(dim=2).mean(0)
+    np.testing.assert_allclose(times, expected, rtol=1e-5)
+
+
+# --- 何も変えない -------------------------------------------------------------------------
+
+
+def everything(model, optimizer):
+    """ビットまで比べるための、状態のすべて。"""
+    grads = {n: None if p.grad is None else p.grad.clone() for n, p in model.named_parameters()}
+    hooks = [
+        len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks)
+        for m in model.modules()
+    ]
+    return {
+        "state": copy.deepcopy(model.state_dict()),
+        "grads": grads,
+        "modes": [m.training for m in model.modules()],
+        "flags": [p.requires_grad for p in model.parameters()],
+        "optimizer": copy.deepcopy(optimizer.state_dict()),
+        "hooks": hooks,
+        "rng": torch.get_rng_state(),
+        "numpy": np.random.get_state()[1].copy(),  # noqa: NPY002
+    }
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def mixed_model():
+    model = nn.Sequential(
+        nn.Linear(4, 16),
+        nn.BatchNorm1d(16),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.3),
+        nn.Linear(16, 3),
+    )
+    model[4].bias.requires_grad_(False)
+    model[3].eval()
+    optimizer = adam(model)
+    x, y = rings()
+    CE(model(x), y).backward()
+    optimizer.step()
+    return model, x, y, optimizer
+
+
+def test_the_model_is_left_exactly_as_it_was_found():
+    model, x, y, optimizer = mixed_model()
+    before, data = everything(model, optimizer), x.clone()
+    diagnose(model, x, y, loss=CE, optimizer=optimizer)
+    assert same(before, everything(model, optimizer))
+    assert torch.equal(x, data)
+
+
+def test_a_failure_in_the_middle_leaves_the_model_as_it_was():
+    model, x, y, optimizer = mixed_model()
+    before = everything(model, optimizer)
+    calls = []
+
+    def breaking(output, target):
+        calls.append(0)
+        if len(calls) > 4:
+            raise KeyError("途中で壊れた")
+        return CE(output, target)
+
+    with pytest.raises(KeyError, match="途中"):
+        diagnose(model, x, y, loss=breaking, optimizer=optimizer)
+    assert same(before, everything(model, optimizer))
+
+
+def test_a_loss_that_holds_the_parameters_leaves_their_gradients_alone():
+    model, x, y, optimizer = mixed_model()
+    before = everything(model, optimizer)
+    diagnose(
+        model,
+        x,
+        y,
+        loss=lambda o, t: CE(o, t) + model[0].weight.square().sum(),
+        optimizer=optimizer,
+    )
+    assert same(before, everything(model, optimizer))
+
+
+# --- どんなモデルでも ---------------------------------------------------------------------
+
+
+class Together(nn.Module):
+    """forward を関数で書くモデル。"""
+
+    def __init__(self, forward, **parts):
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.run = forward
+
+    def forward(self, *args, **kwargs):
+        return self.run(self, *args, **kwargs)
+
+
+def transformer():
+    model = nn.Transformer(16, 2, 1, 1, 32, dropout=0.0, batch_first=True)
+    x = (torch.randn(8, 5, 16), torch.randn(8, 4, 16))
+    return model, x, torch.randn(8, 4, 16), MSE
+
+
+def resnet():
+    block = lambda: nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())  # noqa: E731
+    model = Together(
+        lambda m, x: m.head(F.relu((h := m.stem(x)) + m.block(h)).mean((2, 3))),
+        stem=nn.Conv2d(1, 4, 3, padding=1),
+        block=block(),
+        head=nn.Linear(4, 3),
+    )
+    return model, torch.randn(12, 1, 8, 8), torch.arange(12) % 3, CE
+
+
+def recurrent(kind):
+    def make():
+        model = Together(
+            lambda m, x: m.head(m.cell(x)[0].mean(1)),
+            cell=kind(4, 8, batch_first=True),
+            head=nn.Linear(8, 3),
+        )
+        return model, torch.randn(12, 6, 4), torch.arange(12) % 3, CE
+
+    return make
+
+
+def cnn_bn():
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)
+    )
+    return model, torch.randn(12, 1, 8, 8), torch.arange(12) % 3, CE
+
+
+def layer_norm(pre):
+    def make():
+        layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True, norm_first=pre)
+        model = Together(
+            lambda m, x: m.head(m.body(x).mean(1)),
+            body=nn.TransformerEncoder(layer, 2, enable_nested_tensor=False),
+            head=nn.Linear(16, 3),
+        )
+        return model, torch.randn(12, 5, 16), torch.arange(12) % 3, CE
+
+    return make
+
+
+def unet():
+    model = Together(
+        lambda m, x: m.out(
+            torch.cat([(a := F.relu(m.down(x))), m.up(F.relu(m.deep(F.max_pool2d(a, 2))))], 1)
+        ),
+        down=nn.Conv2d(1, 4, 3, padding=1),
+        deep=nn.Conv2d(4, 8, 3, padding=1),
+        up=nn.ConvTranspose2d(8, 4, 2, 2),
+        out=nn.Conv2d(8, 2, 1),
+    )
+    return model, torch.randn(8, 1, 8, 8), torch.randint(0, 2, (8, 8, 8)), CE
+
+
+def mixture():
+    def run(m, x):
+        p = m.gate(x).softmax(1)
+        return sum(p[:, i, None] * expert(x) for i, expert in enumerate(m.experts))
+
+    model = Together(
+        run, gate=nn.Linear(4, 3), experts=nn.ModuleList([dense(4, 8, 3) for _ in range(3)])
+    )
+    return model, *rings(), CE
+
+
+def siamese():
+    model = Together(
+        lambda m, a, b: (m.tower(a) - m.tower(b)).square().sum(1), tower=dense(4, 16, 4)
+    )
+    x, y = rings()
+    return (
+        model,
+        {"a": x, "b": x.flip(0)},
+        (y == y.flip(0)).float(),
+        lambda d, s: (d - s).square().mean(),
+    )
+
+
+KINDS = [
+    transformer, resnet, recurrent(nn.LSTM), recurrent(nn.GRU), cnn_bn, layer_norm(True),
+    layer_norm(False), unet, mixture, siamese,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_real_models_of_every_kind_are_examined(make):
+    model, x, y, loss = make()
+    report = diagnose(model, x, y, loss=loss, optimizer=adam(model))
+    assert report.layers
+    assert all(math.isfinite(layer.delta) for layer in report.layers)
+    assert str(report).encode("cp932")
+    assert report.healthy
+
+
+def test_a_gan_step_is_examined_through_step():
+    critic, generator = dense(4, 16, 1), dense(2, 16, 4)
+    critic.requires_grad_(False)
+    model = Together(lambda m, z: m.critic(m.generator(z)), generator=generator, critic=critic)
+
+    def step(model, z):
+        return F.softplus(-model(z)).mean()
+
+    report = diagnose(model, torch.randn(32, 2), step=step, optimizer=adam(generator))
+    assert report.healthy
+    assert {layer.name for layer in report.layers} == {
+        "generator.0",
+        "generator.2",
+        "critic.0",
+        "critic.2",
+    }
+
+
+def test_bf16_autocast_is_healthy_and_a_lost_half_precision_gradient_is_not():
+    x, y = rings()
+    model = dense(4, 32, 3)
+
+    def run(dtype, scale):
+        def loss_of(m, batch):
+            with torch.autocast("cpu", dtype=dtype):
+                out = m(batch[0])
+            return scale * CE(out.float(), batch[1])
+
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, eps=1e-12)
+        report = diagnose(model, (x, y), step=loss_of, optimizer=optimizer)
+        return [f.slug for f in report.findings][:1]
+
+    assert run(torch.bfloat16, 1.0) == []
+    assert run(torch.float16, 1e-6) == ["underflow"]
+
+
+# --- 壊れた入力 ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"model": nn.ReLU()}, ValueError, "パラメーターがありません"),
+        ({"loss": None}, TypeError, "loss か step"),
+        ({"loss": 3}, TypeError, "loss には関数"),
+        ({"loss": lambda o, t: o}, ValueError, r"1 つの数.*\(96, 3\)"),
+        ({"loss": lambda o, t: 1.0}, ValueError, "1 つの数"),
+        ({"optimizer": "adam"}, TypeError, "optimizer には"),
+        (
+            {"optimizer": torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1)},
+            ValueError,
+            "model のものでは",
+        ),
+        ({"x": (torch.ones(2), torch.ones(2))}, ValueError, "引数と x が合いません"),
+        ({"thresholds": (1, 2)}, TypeError, "thresholds には"),
+        ({"seconds": -1}, ValueError, "seconds"),
+    ],
+)
+def test_bad_input_is_named(change, error, message):
+    x, y = rings()
+    model = dense(4, 8, 3)
+    call = {"model": model, "x": x, "y": y, "loss": CE, "optimizer": None, **change}
+    model, x, y = (call.pop(name) for name in ("model", "x", "y"))
+    with pytest.raises(error, match=message):
+        diagnose(model, x, y, **call)
+
+
+def test_one_sample_through_batch_norm_is_explained():
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    with pytest.raises(ValueError, match="標本が 1 個"):
+        diagnose(model, torch.ones(1, 4), torch.zeros(1, dtype=torch.long), loss=CE)
+
+
+def test_nan_in_the_data_and_in_the_weights_is_reported_with_its_place():
+    x, y = rings()
+    model = dense(4, 8, 3)
+    x[3, 1] = math.nan
+    assert diagnose(model, x, y, loss=CE).findings[0].modules == ("x",)
+    with torch.no_grad():
+        model[2].weight[0, 0] = math.inf
+    assert diagnose(model, rings()[0], y, loss=CE).findings[0].modules == ("2",)
+
+
+def test_a_loss_that_no_gradient_reaches_is_reported():
+    model = dense(4, 8, 3)
+    assert root(model, *rings(), lambda o, t: CE(o.detach(), t), sgd(model)) == "no-gradient"
+    model.requires_grad_(False)
+    assert root(model, *rings(), CE, None) == "no-gradient"
+
+
+def test_thresholds_change_what_is_suspected():
+    model = dense(4, 32, 32, 32, 32, 3)
+    x, y = rings()
+    assert diagnose(model, x, y, loss=CE, thresholds=Thresholds(gradient=0.9)).findings

@@ -1,0 +1,50 @@
+"""保存した診断書を読み、見つけたくない判定があれば失敗する (CI 用)。
+
+``python -m vgbook.clinic report.json --fail-on 消失 --fail-on dead``
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from vgbook.clinic.report import Diagnosis
+from vgbook.clinic.verdicts import VERDICTS, named
+
+ANY = ("any", "どれか")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """診断書を表示し、``--fail-on`` の判定があれば 1 を、読めなければ 2 を返す。"""
+    names = "、".join(f"{v.japanese} ({v.slug})" for v in VERDICTS.values())
+    parser = argparse.ArgumentParser(
+        prog="python -m vgbook.clinic",
+        description="保存した診断書 (report.save) を表示します。",
+        epilog=f"判定の名前: {names}",
+    )
+    parser.add_argument("report", type=Path, help="診断書の JSON")
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        metavar="判定",
+        help="この判定があれば終了コード 1 で終わる (日英どちらでも、何度でも。any はどの判定でも)",
+    )
+    options = parser.parse_args(arguments)
+    for name in options.fail_on:
+        if name not in ANY and named(name) is None:
+            parser.error(f"--fail-on の判定を知りません: {name}。知っているもの: {names}")
+    try:
+        report = Diagnosis.from_dict(json.loads(options.report.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError) as error:
+        sys.stderr.write(f"{options.report} を診断書として読めません: {error}\n")
+        return 2
+    sys.stdout.write(f"{report}\n")
+    wanted = {verdict.slug for name in options.fail_on if (verdict := named(name))}
+    if any(name in ANY for name in options.fail_on):
+        wanted |= set(VERDICTS)
+    return int(any(f.slug in wanted for f in report.everything()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,282 @@
+"""試しの学習がなくても確かな病気: 仕組みだけで、損失が下がらない (か、正しくない) とわかるもの。"""
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import nn
+
+from vgbook.clinic.hooks import RECURRENT
+from vgbook.clinic.measure import Measurement
+from vgbook.clinic.record import Finding, finding
+from vgbook.clinic.subject import Subject, tensors
+
+FEW = 4  # これより少ない標本では、バッチ正規化の統計は標本そのものでほぼ決まる
+HALF_ZEROS = 0.3  # 半精度の δ のうち、これを超える割合が 0 なら、桁あふれを疑う
+
+
+def certainties(subject: Subject, measured: Measurement) -> list[Finding]:
+    """確かな病気を、根になりやすいものから並べる。"""
+    checks = (not_finite, wrong_loss, disconnected, half_precision, equal_units, few_samples)
+    return [found for check in checks for found in check(subject, measured)]
+
+
+# --- 有限でない値 -------------------------------------------------------------------------
+
+
+def not_finite(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+    """データ、重み、損失、勾配の NaN と ∞。"""
+    for name, tree in (("x", subject.x), ("y", subject.y)):
+        bad = sum(int((~t.isfinite()).sum()) for t in tensors(tree) if t.is_floating_point())
+        if bad:
+            yield finding("non-finite", (name,), f"{name} に有限でない値が {bad} 個ある")
+            return
+    initial = [w.record for w in measured.watched.values() if not isfinite(w.record.W)]
+    if initial:
+        names = tuple(record.name for record in initial)
+        yield finding("non-finite", names, "重みに有限でない値がある")
+        return
+    first = next((r for r in measured.layers if "h" in r.overflow), None)
+    if first is not None:
+        yield finding("non-finite", (first.name,), "順伝播の値が、この層で初めて有限でなくなる")
+    elif not isfinite(measured.loss):
+        yield finding("non-finite", ("loss",), f"出力は有限なのに、損失が {measured.loss}")
+    elif broken := [
+        n for n, g in measured.grads.items() if g is not None and not g.isfinite().all()
+    ]:
+        where = next((r.name for r in reversed(measured.layers) if "δ" in r.overflow), broken[-1])
+        yield finding(
+            "non-finite",
+            (where,),
+            f"順伝播は有限なのに、逆伝播で有限でなくなる{_culprit(subject)}",
+        )
+
+
+def _culprit(subject: Subject) -> str:
+    """逆伝播で最初に NaN を返した演算の名前。"""
+    copy = subject.copy()
+    try:
+        with torch.autograd.detect_anomaly(check_nan=True):
+            copy.value().backward()
+    except RuntimeError as error:
+        words = str(error).split("'")
+        return f" (最初の演算: {words[1]})" if len(words) > 1 else ""
+    return ""
+
+
+# --- 損失の渡し方 -------------------------------------------------------------------------
+
+
+def wrong_loss(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+    """確率を渡された損失、形の合わない損失。"""
+    output = measured.output
+    if subject.loss is None or not isinstance(output, torch.Tensor) or not isfinite(measured.loss):
+        return
+    out = output.detach().clone()
+    if not out.is_floating_point() or out.ndim < 1 or not out.isfinite().all():
+        return
+    if _softmax_twice(subject, out):
+        yield finding(
+            "softmax-twice",
+            ("出力",),
+            "出力の和がどの標本でも 1 で、損失は出力に定数を足しても変わらない",
+        )
+    elif _sigmoid_twice(subject, out, measured.recorder.functions):
+        yield finding(
+            "softmax-twice",
+            ("出力",),
+            "出力が 0〜1 に収まるのに、正解と同じ出力でも損失の勾配が 0 にならない",
+        )
+    if _blind_to_pairs(subject, out):
+        shapes = f"出力 {tuple(out.shape)}、目標 {tuple(tensors(subject.y)[0].shape)}"
+        yield finding(
+            "loss-shape", ("loss",), f"目標を標本の間で入れ替えても損失が変わらない ({shapes})"
+        )
+
+
+def _softmax_twice(subject: Subject, out: torch.Tensor) -> bool:
+    if out.ndim < 2 or out.shape[1] < 2 or out.min() < 0:
+        return False
+    sums = [out.float().sum(axis) for axis in {1, out.ndim - 1} if out.shape[axis] > 1]
+    if not any(torch.allclose(s, torch.ones_like(s), atol=1e-3) for s in sums):
+        return False
+    base, moved = (_loss(subject, out + shift) for shift in (0.0, 3.0))
+    return base is not None and moved is not None and abs(base - moved) < 1e-4 * abs(base)
+
+
+def _sigmoid_twice(subject: Subject, out: torch.Tensor, functions: list[str]) -> bool:
+    y = subject.y
+    if not isinstance(y, torch.Tensor) or y.shape != out.shape or not y.is_floating_point():
+        return False
+    if (
+        not functions
+        or functions[-1] not in ("sigmoid", "softmax")
+        or not ((y == 0) | (y == 1)).all()
+    ):
+        return False
+    answer = y.detach().to(out.dtype).clone().requires_grad_()
+    try:
+        value = subject.loss(answer, y)  # type: ignore[misc]
+        (slope,) = torch.autograd.grad(value, answer)
+    except RuntimeError:
+        return False
+    beyond = _loss(subject, 3 * (2 * y.to(out.dtype) - 1))  # 0〜1 の外のほうが損失が小さい
+    exact = float(value.detach())
+    return (
+        bool(slope.abs().max() > 1e-8) and beyond is not None and isfinite(exact) and beyond < exact
+    )
+
+
+def _loss(subject: Subject, out: torch.Tensor) -> float | None:
+    try:
+        with torch.no_grad():
+            return float(subject.loss(out, subject.y))  # type: ignore[misc]
+    except (RuntimeError, ValueError):  # 決まった範囲の値しか受け取らない損失
+        return None
+
+
+def _blind_to_pairs(subject: Subject, out: torch.Tensor) -> bool:
+    """出力と目標の組を崩しても同じ損失か。"""
+    y = subject.y
+    if not isinstance(y, torch.Tensor) or y.ndim == 0 or len(y) != len(out) or len(y) < 3:
+        return False
+    if not y.is_floating_point() or y.shape == out.shape:
+        return False
+    g = torch.Generator(device="cpu").manual_seed(0)
+    noise = torch.randn(out.shape, generator=g).to(out)
+    probe = out + noise * (out.std() + 1)
+    turned = torch.roll(y, 1, 0)
+    if torch.equal(turned, y):
+        return False
+    values = []
+    for target in (y, turned, y + y.abs().mean() + 1):
+        with torch.no_grad():
+            values.append(float(subject.loss(probe.clone(), target)))  # type: ignore[misc]
+    base, rolled, moved = values
+    return abs(base - rolled) < 1e-5 * abs(base) < abs(base - moved)
+
+
+# --- 勾配とオプティマイザーの届かない部分 -------------------------------------------------
+
+
+def disconnected(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+    """勾配が届かないパラメーターと、オプティマイザーが知らないパラメーター。"""
+    if not measured.connected:
+        frozen = not subject.trainable()
+        why = (
+            "学習するパラメーターがない (どれも requires_grad=False)"
+            if frozen
+            else "損失から勾配を求められない"
+        )
+        yield finding("no-gradient", ("モデル全体",), why)
+        return
+    missing = [name for name, grad in measured.grads.items() if grad is None]
+    called = {
+        name for name, watched in measured.watched.items() if watched.record.h == watched.record.h
+    }
+    cut = [n for n in missing if _owner(n) in called]
+    unused = [n for n in missing if _owner(n) not in called]
+    if cut:
+        yield finding("no-gradient", _modules(cut), "順伝播は通るのに、勾配が None のまま")
+    elif unused:
+        yield finding("unused", _modules(unused), "順伝播を一度も通らず、勾配が None のまま")
+    if subject.optimizer is not None:
+        known = {id(p) for group in subject.optimizer.param_groups for p in group["params"]}
+        left = [n for n, p in subject.trainable().items() if id(p) not in known]
+        left = [n for n in left if n not in missing]
+        if left:
+            yield finding(
+                "not-in-optimizer",
+                _modules(left),
+                "requires_grad=True なのに optimizer に入っていない",
+            )
+
+
+def _owner(parameter: str) -> str:
+    return parameter.rpartition(".")[0] or parameter
+
+
+def _modules(names: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_owner(n) for n in names))
+
+
+# --- 半精度 -------------------------------------------------------------------------------
+
+
+def half_precision(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+    """float16 の δ が 0 に丸められていないか。損失を大きくして、0 が減るかで確かめる。"""
+    halves = [w for w in measured.watched.values() if w.half and w.zeros]
+    small = [w for w in halves if max(w.zeros) > HALF_ZEROS]
+    if not small or not measured.connected:
+        return
+    scaled = subject.copy()
+    grads: dict[str, Any] = {}
+    (scaled.value() * 2.0**14).backward()
+    for name, p in scaled.trainable().items():
+        grads[name] = p.grad
+    lost = []
+    for watched in small:
+        grad, other = measured.grads.get(watched.parameter), grads.get(watched.parameter)
+        if grad is not None and other is not None:
+            here, there = float(grad.double().norm()), float(other.double().norm()) / 2.0**14
+            if here < 0.5 * there:
+                lost.append(watched.record.name)
+    if lost:
+        share = max(max(w.zeros) for w in small)
+        yield finding(
+            "underflow",
+            tuple(lost),
+            f"float16 の δ の {100 * share:.0f} % が 0 で、損失を 2^14 倍すると戻る",
+        )
+
+
+# --- 同じユニット -------------------------------------------------------------------------
+
+
+def equal_units(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+    """どのユニットも同じ重みと同じ勾配をもつ層。0 ばかりで勾配も 0 なら、零初期化。"""
+    same, zero = [], []
+    for name, watched in measured.watched.items():
+        if isinstance(watched.module, nn.Embedding) or not watched.record.trainable:
+            continue
+        full = watched.parameter
+        W, grad = subject.model.get_parameter(full).detach(), measured.grads.get(full)
+        if grad is None or len(W) < 2:
+            continue
+        if not W.any() and not grad.any():
+            zero.append(name)
+        elif (
+            W.any()
+            and grad.any()
+            and _rows_equal(watched.module, W)
+            and _rows_equal(watched.module, grad)
+        ):
+            same.append(name)
+    if zero:
+        yield finding("zero-init", tuple(zero), "重みがすべて 0 で、勾配もすべて 0")
+    elif same:
+        yield finding("symmetry", tuple(same), "どのユニットの重みも勾配も互いに等しい")
+
+
+def _rows_equal(module: nn.Module, W: torch.Tensor) -> bool:
+    """行 (再帰層ではゲートごとの行) がすべて等しいか。"""
+    size = module.hidden_size if isinstance(module, RECURRENT) else len(W)
+    blocks = W.detach().flatten(1).double().split(size)
+    if len(blocks[0]) < 2:
+        return False
+    tolerance = 1e-6 * max(float(W.abs().max()), 1e-300)
+    return all(bool(((b - b[:1]).abs() <= tolerance).all()) for b in blocks)
+
+
+# --- バッチ正規化 -------------------------------------------------------------------------
+
+
+def few_samples(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+    """学習モードのバッチ正規化に、標本が少なすぎないか。"""
+    stats = measured.recorder.batch_stats
+    modules = dict(subject.model.named_modules())
+    few = [n for n, (samples, *_) in stats.items() if samples < FEW and modules[n].training]
+    if few:
+        samples = min(stats[n][0] for n in few)
+        yield finding("batch-norm", tuple(few), f"学習モードで標本が {samples} 個 < {FEW} 個")

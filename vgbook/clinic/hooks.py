@@ -1,0 +1,234 @@
+"""PyTorch のモデルの順伝播と逆伝播を 1 回だけ覗く。"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from vgbook.clinic.record import LayerRecord
+from vgbook.clinic.subject import tensors
+
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+NORMS = ("layer_norm", "rms_norm")
+SUMS = ("add", "add_", "__add__", "__radd__", "__iadd__")
+
+# 有界な活性化関数の φ′ を、最大値を 1 として、出力 y から求める
+SLOPES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "sigmoid": lambda y: 4 * y * (1 - y),
+    "tanh": lambda y: 1 - y * y,
+    "hardtanh": lambda y: (y.abs() < 1).to(y),
+    "hardsigmoid": lambda y: ((y > 0) & (y < 1)).to(y),
+    "softsign": lambda y: (1 - y.abs()).square(),
+}
+ZEROS = ("relu", "relu6", "threshold")
+OTHERS = ("leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "prelu", "glu")
+
+
+@dataclass
+class Watched:
+    """1 つの層について、順伝播と逆伝播の間に溜めるもの。"""
+
+    module: nn.Module
+    record: LayerRecord
+    weight: str
+    parameter: str
+    calls: list[float] = field(default_factory=list)
+    zeros: list[float] = field(default_factory=list)
+    half: bool = False
+    broken_delta: bool = False
+
+
+def rms(a: torch.Tensor) -> float:
+    """二乗平均の平方根。"""
+    return float(a.detach().double().square().mean().sqrt()) if a.numel() else float("nan")
+
+
+def spread(a: torch.Tensor) -> float:
+    """標本による違い: ユニットごとの、標本にわたる標準偏差の RMS。"""
+    a = a.detach().double()
+    return float(a.var(0, unbiased=False).mean().sqrt()) if a.ndim and a.numel() else float("nan")
+
+
+def weight_name(module: nn.Module) -> str:
+    """そのモジュールが自分でもつ行列のうち、最も大きいものの名前。なければ空。"""
+    matrices = {n: p for n, p in module.named_parameters(recurse=False) if p.ndim >= 2}
+    return max(matrices, key=lambda n: matrices[n].numel(), default="")
+
+
+class Recorder(TorchFunctionMode):
+    """層の出力、そこに届く δ、活性化関数の飽和と死を記録する。
+
+    モジュールでも ``F.relu`` のような関数でも、活性化関数は直前の層の一部として測ります。
+    """
+
+    def __init__(self, model: nn.Module, slope: float) -> None:
+        super().__init__()
+        self.model, self.slope = model, slope
+        self.watched: dict[str, Watched] = {}
+        self.current: Watched | None = None
+        self.functions: list[str] = []
+        self.batch_stats: dict[str, tuple[int, torch.Tensor, torch.Tensor]] = {}
+        self.post_norms = 0
+        self.residual = False
+        self._kept: list[Any] = []
+        self._sums: dict[int, bool] = {}
+        self._normed: set[int] = set()
+        self._depth = 0
+
+    @contextmanager
+    def attached(self) -> Iterator["Recorder"]:
+        """フックを付け、終われば必ず外す。"""
+        handles = []
+        try:
+            seen: set[int] = set()
+            for name, module in self.model.named_modules():
+                weight = weight_name(module)
+                if weight and id(module) not in seen:
+                    seen.add(id(module))
+                    handles += self._watch(name, module, weight)
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    handles.append(module.register_forward_pre_hook(self._batch(name)))
+            handles.append(self.model.register_forward_pre_hook(self._enter))
+            handles.append(self.model.register_forward_hook(self._leave, always_call=True))
+            with self:
+                yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, *_: Any) -> None:
+        self._depth += 1
+
+    def _leave(self, *_: Any) -> None:
+        self._depth -= 1
+
+    def _watch(self, name: str, module: nn.Module, weight: str) -> list[Any]:
+        parameter = module.get_parameter(weight)
+        kind = type(module).__name__
+        record = LayerRecord(name or kind, kind, W=rms(parameter))
+        record.trainable = parameter.requires_grad
+        watched = Watched(module, record, weight, f"{name}.{weight}" if name else weight)
+
+        def before(_module: nn.Module, args: Any) -> Any:
+            return self._times(watched, args)
+
+        def after(_module: nn.Module, _args: Any, output: Any) -> None:
+            with torch._C.DisableTorchFunction():
+                self._output(watched, output)
+
+        handles = [module.register_forward_hook(after)]
+        if isinstance(module, nn.RNNBase):
+            handles.append(module.register_forward_pre_hook(before))
+        self.watched[record.name] = watched
+        return handles
+
+    def _times(self, watched: Watched, args: Any) -> Any:
+        """再帰層の入力に届く勾配は、時刻ごとの δ に W をかけたもの。"""
+        x = args[0]
+        if not isinstance(x, torch.Tensor) or x.ndim != 3 or not torch.is_grad_enabled():
+            return None
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        batch_first = watched.module.batch_first
+
+        def keep(grad: torch.Tensor) -> None:
+            g = grad.detach().double()
+            norms = (g if batch_first else g.transpose(0, 1)).norm(dim=2).mean(0)
+            watched.record.times = tuple(norms.tolist())
+
+        x.register_hook(keep)
+        return (x, *args[1:])
+
+    def _output(self, watched: Watched, output: Any) -> None:
+        floating = [t for t in tensors(output) if t.is_floating_point()]
+        if not floating:
+            return
+        y, record = floating[0], watched.record
+        self.current = watched
+        if len(floating) == 1 and not isinstance(watched.module, nn.Embedding):
+            record.width = y.shape[-1] if y.ndim < 4 else y.shape[1]
+        self._size(record, y)
+        if isinstance(watched.module, nn.RNNBase) and y.ndim == 3:
+            last = y[:, -1] if watched.module.batch_first else y[-1]
+            record.time_distinct = spread(last) / max(rms(last), 1e-300)
+        if not all(t.isfinite().all() for t in floating):
+            record.overflow = record.overflow or "h"
+        if y.requires_grad:
+            y.register_hook(lambda grad: self._delta(watched, grad))
+
+    def _size(self, record: LayerRecord, y: torch.Tensor) -> None:
+        record.h, record.distinct = rms(y), spread(y)
+
+    def _delta(self, watched: Watched, grad: torch.Tensor) -> None:
+        g = grad.detach()
+        watched.half = watched.half or g.dtype == torch.float16
+        if not g.isfinite().all():
+            watched.broken_delta = True
+        watched.zeros.append(float((g == 0).double().mean()))
+        norm = g.double().flatten(1).norm(dim=1).mean() if g.ndim > 1 else g.double().abs().mean()
+        watched.calls.append(float(norm))
+        record = watched.record
+        # 何度も呼ばれる層では、最後の呼び出し (逆伝播では最初に届く) の値を残す
+        if len(watched.calls) == 1:
+            record.delta, record.delta_norm = rms(g), float(norm)
+
+    def _batch(self, name: str) -> Callable[[nn.Module, Any], None]:
+        def keep(_module: nn.Module, args: Any) -> None:
+            with torch._C.DisableTorchFunction():
+                x = args[0].detach().double()
+                axes = [0, *range(2, x.ndim)]
+                self.batch_stats[name] = (len(x), x.mean(axes), x.var(axes, unbiased=False))
+
+        return keep
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """テンソルの関数が呼ばれるたびに呼ばれる。"""
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        if self._depth and isinstance(result, torch.Tensor):
+            with torch._C.DisableTorchFunction():
+                self._function(name.rstrip("_") if name[:2] != "__" else name, args, result)
+        return result
+
+    def _function(self, name: str, args: Any, result: torch.Tensor) -> None:
+        if name in SLOPES or name in ZEROS or name in OTHERS or name == "softmax":
+            self.functions.append(name)
+        if name in SUMS or name in NORMS or name == "add":
+            self._residual(name, args, result)
+        if self.current is None:
+            return
+        record = self.current.record
+        if name in SLOPES:
+            share = float((SLOPES[name](result.detach()) < self.slope).double().mean())
+            record.saturated = max(record.saturated, share)
+        if name in ZEROS:
+            record.dead = max(record.dead, dead_share(result.detach()))
+        if name in SLOPES or name in ZEROS or name in OTHERS:
+            self._size(record, result)
+
+    def _residual(self, name: str, args: Any, result: torch.Tensor) -> None:
+        """正規化した値が残差の和に入り、その和がまた正規化されるなら、後置の正規化。"""
+        self._kept.append(result)  # 番地が使い回されないように、値を残しておく
+        if name in NORMS:
+            if args and self._sums.get(id(args[0]), False):
+                self.post_norms += 1
+                if self.current is not None:
+                    self.current.record.post_norm = True
+            self._normed.add(id(result))
+        else:
+            both = [a for a in args if isinstance(a, torch.Tensor) and a.shape == result.shape]
+            self.residual = self.residual or (
+                len(both) == 2 and result.requires_grad and both[0].requires_grad
+            )
+            self._sums[id(result)] = any(id(a) in self._normed for a in args)
+
+
+def dead_share(y: torch.Tensor) -> float:
+    """どの標本でも 0 のユニットの割合。4 次元なら、ユニットはチャネル。"""
+    if y.ndim < 2:
+        return 0.0
+    axes = [0, *range(2, y.ndim)] if y.ndim >= 4 else [*range(y.ndim - 1)]
+    return float((y == 0).all(dim=axes[0] if len(axes) == 1 else tuple(axes)).double().mean())

@@ -1,0 +1,78 @@
+"""診断書を HTML にする。ノートブックと、できあがった本で使う。"""
+
+from __future__ import annotations
+
+from html import escape
+from math import isfinite, log10
+from typing import TYPE_CHECKING
+
+from vgbook.clinic import text
+
+if TYPE_CHECKING:
+    from vgbook.clinic.record import Finding, Trial
+    from vgbook.clinic.report import Diagnosis
+
+HEADER = ("層", "種類", "h", "標本間の差", "δ", "dW", "更新の比", "飽和", "死", "判定")
+WIDTH, HEIGHT = 220, 56
+
+
+def page(report: Diagnosis) -> str:
+    """診断書の全体。"""
+    parts = [f"<p><strong>{escape(report.summary)}</strong></p>"]
+    if report.layers:
+        parts.append(_table(text.rows(report)))
+    if report.findings:
+        parts.append("<ol>" + "".join(map(_finding, report.findings)) + "</ol>")
+    parts += [f"<p>注: {escape(note)}</p>" for note in report.notes]
+    return "".join(parts)
+
+
+def _table(rows: list[list[str]]) -> str:
+    head = "".join(f'<th scope="col">{name}</th>' for name in HEADER)
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>'
+        + "".join(f"<td>{escape(_dash(cell))}</td>" for cell in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return f'<table class="docutils"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _dash(cell: str) -> str:
+    return "—" if cell == text.MISSING else cell.replace(" .. ", "〜")
+
+
+def _finding(f: Finding) -> str:
+    cures = "".join(f"<li>{escape(cure)}</li>" for cure in f.cures)
+    trials = "".join(f"<li>{escape(text.course(t))} {_curve(t)}</li>" for t in f.trials)
+    results = "".join(
+        f"<li>{escape(c.name)} ({escape(text.places(c.modules))}): {escape(c.evidence)}</li>"
+        for c in f.consequences
+    )
+    return (
+        f"<li><strong>{escape(f.severity)}: {escape(f.name)}</strong> ({f.slug})、"
+        f"{escape(text.places(f.modules))}"
+        f"<p>{escape(f.evidence)}。{escape(f.verdict.meaning)}</p>"
+        f"<p>治し方</p><ol>{cures}</ol>"
+        + (f"<p>証拠になった試しの学習</p><ul>{trials}</ul>" if trials else "")
+        + (f"<p>その結果として起きた異常</p><ul>{results}</ul>" if results else "")
+        + "</li>"
+    )
+
+
+def _curve(trial: Trial) -> str:
+    """損失の曲線。縦は対数、幅は試しの全体。"""
+    points = [(i, log10(v)) for i, v in enumerate(trial.losses) if isfinite(v) and v > 0]
+    if len(points) < 2:
+        return ""
+    low, high = min(y for _, y in points), max(y for _, y in points)
+    span, last = max(high - low, 0.1), max(points[-1][0], 1)
+    path = " ".join(
+        f"{2 + (WIDTH - 4) * x / last:.1f},{HEIGHT - 4 - (HEIGHT - 8) * (y - low) / span:.1f}"
+        for x, y in points
+    )
+    return (
+        f'<svg role="img" aria-label="{escape(text.course(trial))}" width="{WIDTH}" '
+        f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}"><polyline points="{path}" '
+        'fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
+    )

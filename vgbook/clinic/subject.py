@@ -1,0 +1,135 @@
+"""診断を受ける PyTorch のモデルと、その写し。元のモデルには触れません。"""
+
+import copy
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def tree_map(f: Callable[[torch.Tensor], Any], tree: Any) -> Any:
+    """組や辞書の中のテンソルに f を当てる。テンソルでないものは、そのまま。"""
+    if isinstance(tree, torch.Tensor):
+        return f(tree)
+    if isinstance(tree, Mapping):
+        return {key: tree_map(f, value) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        return (
+            type(tree)(tree_map(f, value) for value in tree)
+            if type(tree) in (tuple, list)
+            else tree
+        )
+    return tree
+
+
+def tensors(tree: Any) -> list[torch.Tensor]:
+    """組や辞書の中のテンソルを、順に並べる。"""
+    if isinstance(tree, torch.Tensor):
+        return [tree]
+    values = tree.values() if isinstance(tree, Mapping) else tree
+    if isinstance(tree, Mapping | tuple | list):
+        return [tensor for value in values for tensor in tensors(value)]
+    return []
+
+
+def _fresh(tensor: torch.Tensor) -> torch.Tensor:
+    """書き換えても元に響かない写し。"""
+    return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+
+
+@dataclass
+class Subject:
+    """モデル、データ、損失、オプティマイザーの 1 組。"""
+
+    model: nn.Module
+    x: Any
+    y: Any
+    loss: Callable[[Any, Any], torch.Tensor] | None
+    step: Callable[[Any, Any], torch.Tensor] | None
+    optimizer: torch.optim.Optimizer | None
+    output: Any = None
+
+    def copy(self) -> "Subject":
+        """モデルとオプティマイザーを写したもの。オプティマイザーは、写したモデルを指す。"""
+        memo: dict[int, Any] = {}
+        for module in self.model.modules():  # 途中の値 (グラフの中のテンソル) は deepcopy できない
+            for tensor in tensors(list(vars(module).values())):
+                if not tensor.is_leaf:
+                    memo[id(tensor)] = tensor.detach().clone()
+        model = copy.deepcopy(self.model, memo)
+        optimizer = copy.deepcopy(self.optimizer, memo)
+        return Subject(model, self.x, self.y, self.loss, self.step, optimizer)
+
+    def forward(self) -> Any:
+        """データを渡したモデルの出力。"""
+        x = tree_map(_fresh, self.x)
+        if isinstance(x, Mapping):
+            return self.model(**x)
+        return self.model(*x) if isinstance(x, tuple | list) else self.model(x)
+
+    def value(self) -> torch.Tensor:
+        """損失。"""
+        if self.step is not None:
+            return self.step(self.model, tree_map(_fresh, self.x))
+        self.output = self.forward()
+        assert self.loss is not None
+        return self.loss(self.output, tree_map(_fresh, self.y))
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """勾配を求めるパラメーター。"""
+        return {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+
+    def update(self) -> float:
+        """オプティマイザーの 1 回の更新。更新の前の損失を返す。"""
+        assert self.optimizer is not None
+        first: list[float] = []
+
+        def closure() -> torch.Tensor:
+            assert self.optimizer is not None
+            self.model.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
+            value = self.value()
+            if value.requires_grad:
+                value.backward()
+            first.append(float(value.detach()))
+            return value
+
+        if _needs_closure(self.optimizer):
+            self.optimizer.step(closure)
+        else:
+            closure()
+            self.optimizer.step()
+        return first[0]
+
+
+def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """LBFGS のように、損失を計算し直す関数を渡さなければならないか。"""
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """この ``with`` の中で何をしても、乱数の状態とモデルの勾配は元に戻る。
+
+    損失の関数が元のモデルのパラメーターを使っていると、写しの逆伝播は元の ``.grad`` にも届くので、
+    その間だけ外しておく。
+    """
+    grads = [(p, p.grad) for p in model.parameters()]
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        for p, _ in grads:
+            p.grad = None
+        with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for p, grad in grads:
+            p.grad = grad
+        random.setstate(python)
+        np.random.set_state(legacy)  # noqa: NPY002

@@ -1,0 +1,186 @@
+"""PyTorch のモデルへの疑いを、原因になりやすい順に挙げる。"""
+
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from vgbook.clinic import courses
+from vgbook.clinic.court import Change, Suspect
+from vgbook.clinic.measure import Measurement
+from vgbook.clinic.record import Finding, Trial
+from vgbook.clinic.subject import Subject, tensors
+
+SMALL_UPDATE = 3e-5  # 更新が重みのこの割合より小さければ、小さすぎると疑う
+LARGE_UPDATE = 3e-3  # どの行列の更新もこれより小さければ、大きすぎるとは疑わない
+STANDARD = (0.05, 5.0)  # 標準偏差がこの範囲なら、尺度は疑わない
+FAR = 5.0  # 平均が標準偏差の何倍を超えて 0 から離れれば、尺度を疑うか
+UNEVEN = 100.0  # 列の標準偏差の比が、これを超えれば、尺度を疑う
+MOSTLY_DEAD = 0.9
+
+INITS = (
+    Change("He の初期値", courses.reinitialise(2**0.5), "初期"),
+    Change("Xavier の初期値", courses.reinitialise(1.0), "初期"),
+)
+
+
+def suspects(
+    subject: Subject, measured: Measurement, symptoms: list[Finding], base: Trial
+) -> Iterator[Suspect]:
+    """疑いを 1 つずつ返す。先に返したもので治れば、後のものは試さない。"""
+    if any(layer.dead > MOSTLY_DEAD for layer in measured.layers):
+        yield from _suspect_symptom(subject, symptoms, "dead")
+    yield from _batch_norm(subject, measured)
+    yield from _loss_sum(subject, measured)
+    yield from _scales(subject)
+    yield from _decay(subject)
+    yield from _rounding(measured)
+    yield from _suspect_symptom(
+        subject, symptoms, "saturated", "exploding", "vanishing", "indistinguishable"
+    )
+    yield from _post_norm(subject, measured)
+    yield from _rates(measured, symptoms, base)
+
+
+def already(subject: Subject, measured: Measurement) -> frozenset[str]:
+    """モデルがもうしていること。治し方の文にある語で答える。"""
+    kinds = {type(module).__name__ for module in subject.model.modules()}
+    words = {"残差接続"} if measured.recorder.residual else set()
+    if any("Norm" in kind for kind in kinds):
+        words.add("正規化を入れる")
+    if "sigmoid" not in measured.recorder.functions:
+        words.add("シグモイド")
+    return frozenset(words)
+
+
+def _suspect_symptom(subject: Subject, symptoms: list[Finding], *slugs: str) -> Iterator[Suspect]:
+    ill = next((s for s in symptoms if s.slug in slugs), None)
+    if ill is not None:
+        norm = (Change("正規化を入れる", courses.normalise, "正規化"),)
+        changes = (*INITS, *norm) if courses.normalisable(subject.model) else INITS
+        yield Suspect(ill.slug, ill.modules, ill.evidence, changes)
+
+
+def _batch_norm(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
+    off = tuple(n for n, gap in stale(subject.model, measured).items() if gap > 1)
+    if off:
+        rule = "推論モードの移動平均が、このバッチの平均・分散と大きく違う"
+        yield Suspect(
+            "batch-norm", off, rule, (Change("BN をもう一方のモードに", courses.other_mode),)
+        )
+
+
+def _loss_sum(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
+    n = additive(subject, measured)
+    if n > 1:
+        rule = f"同じデータを 2 回並べると損失が 2 倍になる ({n} 個の和)"
+        yield Suspect(
+            "loss-reduction", ("loss",), rule, (Change("損失を平均に", courses.mean_loss),)
+        )
+
+
+def _scales(subject: Subject) -> Iterator[Suspect]:
+    if odd := odd_scale(subject.x):
+        change = Change("入力を標準化", courses.standardise_input)
+        yield Suspect("input-scale", ("x",), odd, (change,))
+    y = subject.y
+    if isinstance(y, torch.Tensor) and (odd := odd_scale(y)):
+        change = Change("目標を標準化", courses.standardise_target)
+        yield Suspect("target-scale", ("y",), odd, (change,))
+
+
+def _decay(subject: Subject) -> Iterator[Suspect]:
+    assert subject.optimizer is not None
+    decay = max(group.get("weight_decay", 0) for group in subject.optimizer.param_groups)
+    if decay > 0:
+        change = Change("重み減衰を 0 に", courses.no_decay)
+        yield Suspect("weight-decay", ("optimizer",), f"weight_decay = {decay:g}", (change,))
+
+
+def _rounding(measured: Measurement) -> Iterator[Suspect]:
+    share = measured.frozen_by_rounding
+    if share > 0.5:
+        rule = f"半精度の重みの {100 * share:.0f} % で、更新が丸めで消える"
+        names = tuple(layer.name for layer in measured.layers)
+        yield Suspect("underflow", names, rule, (Change("float32 で", courses.float32),))
+
+
+def _post_norm(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
+    count = measured.recorder.post_norms
+    if count < 4:
+        return
+    names = tuple(layer.name for layer in measured.layers if layer.post_norm)
+    changes = [Change("学習率 1/30", courses.scale_rate(1 / 30))]
+    if any(hasattr(module, "norm_first") for module in subject.model.modules()):
+        changes.insert(0, Change("正規化を枝の前に", courses.pre_norm))
+    rule = f"残差の和の後の正規化が {count} 個つながる"
+    yield Suspect("post-norm", names, rule, tuple(changes))
+
+
+def _rates(measured: Measurement, symptoms: list[Finding], base: Trial) -> Iterator[Suspect]:
+    sizes = [v for v in measured.updates.values() if 0 < v < float("inf")]
+    middle = median(sizes) if sizes else 0.0
+    rule = f"更新は重みの {middle:.0e} 倍 (中央値)"
+    first = base.losses[0]
+    jumped = base.diverged or base.spiked or base.end > 1.05 * first
+    if not jumped and abs(first - base.end) < 0.05 * abs(first) and middle < SMALL_UPDATE:
+        yield Suspect("step-small", ("optimizer",), rule, _rate_changes(30, 1000, 1e5, 1e7))
+    elif jumped or (max(sizes, default=0.0) > LARGE_UPDATE and not symptoms):
+        yield Suspect("step-large", ("optimizer",), rule, _rate_changes(1 / 10, 1 / 30, 1 / 1000))
+
+
+def _rate_changes(*factors: float) -> tuple[Change, ...]:
+    return tuple(Change(f"学習率 {_times(f)}", courses.scale_rate(f)) for f in factors)
+
+
+def _times(factor: float) -> str:
+    return f"{factor:g} 倍" if factor > 1 else f"1/{1 / factor:g}"
+
+
+def stale(model: nn.Module, measured: Measurement) -> dict[str, float]:
+    """推論モードの BN の移動平均が、バッチの統計からどれだけ外れているか (1 で標準偏差 1 つ)。"""
+    gaps = {}
+    modules = dict(model.named_modules())
+    for name, (_, mean, var) in measured.recorder.batch_stats.items():
+        bn: Any = modules[name]
+        if bn.training or bn.running_mean is None:
+            continue
+        running = bn.running_var.double() + bn.eps
+        shift = (mean - bn.running_mean.double()).abs() / running.sqrt()
+        scale = ((var + bn.eps) / running).log().abs()
+        gaps[name] = float(torch.maximum(shift, scale).median())
+    return gaps
+
+
+def additive(subject: Subject, measured: Measurement) -> int:
+    """損失が標本の和なら、標本の数。そうでなければ 0。"""
+    out, y = measured.output, subject.y
+    if subject.loss is None or not isinstance(out, torch.Tensor) or not isinstance(y, torch.Tensor):
+        return 0
+    if out.ndim < 1 or y.ndim < 1 or len(out) != len(y):
+        return 0
+    out = out.detach()
+    with torch.no_grad():
+        one = float(subject.loss(out.clone(), y))
+        two = float(subject.loss(torch.cat([out, out]), torch.cat([y, y])))
+    return len(y) if abs(two - 2 * one) < 1e-3 * abs(one) else 0
+
+
+def odd_scale(tree: Any) -> str:
+    """平均か標準偏差が、標準化した値から大きく外れていれば、その説明。"""
+    low, high = STANDARD
+    for tensor in tensors(tree):
+        if not tensor.is_floating_point() or tensor.numel() < 2:
+            continue
+        values = tensor.detach().double()
+        mean, std = float(values.mean()), float(values.std())
+        if not low <= std <= high or abs(mean) > FAR * max(std, 1):
+            return f"平均 {mean:.3g}、標準偏差 {std:.3g}"
+        if tensor.ndim == 2 and len(tensor) > 2:
+            each = values.std(0)
+            each = each[each > 0]
+            if len(each) and float(each.max() / each.min()) > UNEVEN:
+                return f"列の標準偏差が {float(each.min()):.1g} から {float(each.max()):.1g} まで"
+    return ""

@@ -1,0 +1,172 @@
+"""PyTorch のモデルの診断。"""
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from time import process_time
+from typing import Any
+
+import torch
+from torch import nn
+
+from vgbook.clinic.certain import certainties
+from vgbook.clinic.courses import initial_rate, run
+from vgbook.clinic.court import Change, Court
+from vgbook.clinic.measure import Measurement, measure
+from vgbook.clinic.record import Finding, Thresholds, Trial
+from vgbook.clinic.report import Diagnosis
+from vgbook.clinic.subject import Subject, untouched
+from vgbook.clinic.suspects import already, suspects
+from vgbook.clinic.symptoms import symptoms
+
+# これらが見つかれば、ほかの原因を試しても確かめられない
+DECISIVE = (
+    "softmax-twice", "loss-shape", "no-gradient", "underflow", "zero-init", "symmetry",
+)  # fmt: skip
+
+
+def diagnose_torch(
+    model: nn.Module,
+    x: Any,
+    y: Any,
+    *,
+    loss: Callable[[Any, Any], torch.Tensor] | None,
+    optimizer: torch.optim.Optimizer | None,
+    step: Callable[[Any, Any], torch.Tensor] | None,
+    trial: bool,
+    seconds: float,
+    limits: Thresholds,
+) -> Diagnosis:
+    """測り、確かな病気を挙げ、最適化手法があれば試しに学習させる。"""
+    _check_arguments(model, x, loss, optimizer, step)
+    subject = Subject(model, x, y, loss, step, optimizer)
+    # 損失の形の警告などは、試しの学習のたびに出る。判定として報告するので、ここでは出さない
+    with untouched(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.manual_seed(0)
+        measured = _measured(subject, limits)
+        certain = certainties(subject, measured)
+        found = symptoms(measured.layers, limits)
+        report = Diagnosis(measured.layers, [], notes=_notes(subject, measured))
+        slugs = {f.slug for f in certain}
+        if optimizer is None or not trial or not measured.connected or "non-finite" in slugs:
+            return _with(report, certain or found, found)
+        court = _court(subject, measured, found, limits, process_time() + seconds)
+        if slugs & set(DECISIVE):
+            court.trial("そのまま")
+            root = None
+        else:
+            root = court.judge()
+        report.trials = court.trials
+        report.notes += court.notes
+        return _with(report, [*certain, *([root] if root else [])], found)
+
+
+def _with(report: Diagnosis, findings: list[Finding], found: list[Finding]) -> Diagnosis:
+    """根の下に、その結果として起きた症状を畳む。病気がなければ、症状は注にする。"""
+    report.findings = findings
+    if findings and findings != found:
+        root = findings[0]
+        root.consequences = [f for f in found if f.slug != root.slug]
+    elif not findings:
+        report.notes += [
+            f"{f.name}の症状 ({f.evidence}) がありますが、損失が下がるので病気としません。"
+            for f in found
+        ]
+    return report
+
+
+def _court(
+    subject: Subject,
+    measured: Measurement,
+    found: list[Finding],
+    limits: Thresholds,
+    deadline: float,
+) -> Court:
+    def train(name: str, changes: tuple[Change, ...], steps: int, enough: float) -> Trial:
+        copy = subject.copy()
+        for change in changes:
+            change.apply(copy)
+        return run(copy, name, steps, enough, deadline)
+
+    assert subject.optimizer is not None
+    groups = subject.optimizer.param_groups
+    scheduled = any(group.get("initial_lr", 0) > 3 * group["lr"] for group in groups)
+    return Court(
+        train,
+        lambda base: suspects(subject, measured, found, base),
+        found,
+        limits,
+        measured.seconds,
+        Change("予定の最初の学習率", initial_rate) if scheduled else None,
+        already(subject, measured),
+    )
+
+
+def _measured(subject: Subject, limits: Thresholds) -> Measurement:
+    try:
+        return measure(subject.copy(), limits)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "学習モードのバッチ正規化に、標本が 1 個しか渡されていません。"
+            "2 個以上 (できれば 16 個以上) のミニバッチを渡すか、model.eval() にしてください。"
+        ) from error
+
+
+def _notes(subject: Subject, measured: Measurement) -> list[str]:
+    notes = []
+    if subject.optimizer is None:
+        notes.append("optimizer がないので、試しの学習をせず、症状だけを挙げました。")
+    frozen = [name for name, p in subject.model.named_parameters() if not p.requires_grad]
+    if frozen and measured.connected:
+        notes.append(f"requires_grad=False で固定したパラメーターが {len(frozen)} 個あります。")
+    return notes
+
+
+def _check_arguments(model: nn.Module, x: Any, loss: Any, optimizer: Any, step: Any) -> None:
+    if not any(True for _ in model.parameters()):
+        raise ValueError(
+            "model に学習するパラメーターがありません。"
+            "nn.Linear などの層をもつモデルを渡してください。"
+        )
+    if (loss is None) == (step is None):
+        raise TypeError(
+            "loss か step のどちらか 1 つを渡してください。loss は (出力, 正解) から、"
+            "step は (モデル, x) から、損失のテンソルを返す関数です。"
+        )
+    for name, value in (("loss", loss), ("step", step)):
+        if value is not None and not callable(value):
+            raise TypeError(f"{name} には関数を渡してください。受け取った値: {value!r}")
+    if optimizer is not None:
+        _check_optimizer(model, optimizer)
+    if step is None:
+        _check_call(model, x)
+
+
+def _check_optimizer(model: nn.Module, optimizer: Any) -> None:
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            "optimizer には torch.optim の最適化手法 (torch.optim.Adam(model.parameters()) など) を"
+            f"渡してください。受け取った値: {optimizer!r}"
+        )
+    own = {id(p) for p in model.parameters()}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(
+            "optimizer のパラメーターが、model のものではありません。model を作った後に、"
+            "model.parameters() から optimizer を作ってください。"
+        )
+
+
+def _check_call(model: nn.Module, x: Any) -> None:
+    """引数の数が合うか。中身の形の間違いは、モデルの出すエラーのほうが詳しい。"""
+    args = tuple(x) if isinstance(x, tuple | list) else () if isinstance(x, Mapping) else (x,)
+    kwargs = dict(x) if isinstance(x, Mapping) else {}
+    try:
+        inspect.signature(model.forward).bind(*args, **kwargs)
+    except TypeError as error:
+        raise ValueError(
+            f"model.forward の引数と x が合いません ({error})。引数がいくつもあるときは、"
+            "x に組 (a, b) か辞書 {'名前': 値} を渡すか、step を渡してください。"
+        ) from error
