@@ -142,22 +142,22 @@ class Network:
         return tuple(self.affines[0].params["W"].shape[:-2])
 
 
-def check_layered(network: object) -> None:
+def check_layered(network: object, name: str = "network") -> None:
     """``network`` が層を正しく並べた `Network` であることを確かめる。"""
     if not isinstance(network, Network) or not network.layers:
         raise TypeError(
-            f"network には 1 つ以上の層をもつ Network を渡してください。受け取った値: {network!r}"
+            f"{name} には 1 つ以上の層をもつ Network を渡してください。受け取った値: {network!r}"
         )
-    check_layers("network", network.layers)  # 作った後に足された層も調べる
+    check_layers(name, network.layers)  # 作った後に足された層も調べる
 
 
-def check_network(network: object) -> None:
+def check_network(network: object, name: str = "network") -> None:
     """`check_layered` に加えて、アフィン変換の層を含むことを確かめる。"""
     if not isinstance(network, Network) or not network.affines:
         raise TypeError(
-            f"network には Affine を含む Network を渡してください。受け取った値: {network!r}"
+            f"{name} には Affine を含む Network を渡してください。受け取った値: {network!r}"
         )
-    check_layered(network)
+    check_layered(network, name)
 
 
 class Normalization(Protocol):

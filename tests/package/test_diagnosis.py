@@ -33,7 +33,7 @@ def verdicts(net, layer=None, **options):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
-    ("activation", "init"), [(relu, he()), (leaky_relu(0.1), he(0.1)), (tanh, xavier())]
+    ("activation", "init"), [(relu, he()), (leaky_relu(0.1), he(slope=0.1)), (tanh, xavier())]
 )
 def test_networks_with_the_right_initial_values_are_healthy(activation, init, seed):
     net = mlp(DEEP, activation, init, rng=np.random.default_rng(seed))

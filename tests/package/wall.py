@@ -255,6 +255,7 @@ KINDS: dict[str, Kind] = {
     "dtype": fixed(float, DTYPE),
     "executor": fixed(POOL, EXECUTOR),
     "data": Kind(lambda: vg.Dataset(X, LABELS, X, LABELS), lambda: DATA),
+    "model": Kind(network, networks), "trial": fixed(False, FLAG), "seconds": positive,
     "thresholds": fixed(Thresholds(), {"辞書": {}, "数": 0.1, "組": (0.1, 0.1, 0.1, 0.1)}),
     "part": fixed(slice(0, 1), SLICE),
     "folder": Kind(mnist_folder, lambda: TEXT | {"バイト列": b"a", "ない": "no-such-folder"}),
@@ -287,11 +288,15 @@ OVERRIDES: dict[tuple[str, str], Kind] = {
     ("trace", "x"): array(X, signal),
     ("trace", "d_output"): array(TARGETS, signal),
     ("correlation_map", "q"): fixed(1.0, without(SPREAD, "NaN", "inf", "空", "真偽値", "None")),
+    ("diagnose", "y"): Kind(LABELS.copy, labels),
+    ("diagnose", "loss"): fixed(vg.softmax_cross_entropy, without(FUNCTION, "None")),
+    ("diagnose", "step"): fixed(None, without(FUNCTION, "None")),
+    ("diagnose", "optimizer"): Kind(lambda: vg.SGD(0.1), lambda: without(OPTIMIZER, "None")),
     ("LayerNorm", "n"): fixed(3, COUNT | {"1": 1}),
     ("fit", "batch_size"): fixed(2, COUNT | {"標本より多い": N + 1}),
 }
 # 別の名前で名指すもの: 中で呼ぶ関数の引数の名前がそのまま出る
-ALIASES = {("batch_norm_grid", "stds"): "std"}
+ALIASES = {("batch_norm_grid", "stds"): "std", ("diagnose", "y"): "labels"}
 # 記録を入れるだけの入れもの (NamedTuple など) は、作るのも読むのも計算の側
 RECORDS = (tuple, vg.Diagnosis)
 
@@ -427,6 +432,7 @@ EXTRA: dict[str, dict[str, Any]] = {
     "gradient_flow": {**FLOW, "seeds": 1},
     "fit": {"x_test": X, "labels_test": LABELS, "progress": False},
     "digits": {"n_train": 100},
+    "diagnose": {"y": LABELS},
     "BatchNorm": {"n": N_OUT},
     "LayerNorm": {"n": N_OUT},
 }

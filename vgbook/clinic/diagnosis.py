@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vgbook._edge import check_callable, check_data, check_positive
+from vgbook._edge import check_callable, check_data, check_flag, check_positive
 from vgbook.clinic.numpy_model import Subject, diagnose_network
 from vgbook.clinic.record import Thresholds
 from vgbook.clinic.report import Diagnosis
@@ -90,6 +90,9 @@ def diagnose(
     """
     limits = _check_thresholds(thresholds)
     check_positive("seconds", seconds)
+    check_flag("trial", trial)
+    if step is not None:
+        check_callable("step", step)
     if _is_torch(model):
         from vgbook.clinic.torch_model import diagnose_torch
 
@@ -97,7 +100,7 @@ def diagnose(
             model, x, y, loss=loss, optimizer=optimizer, step=step, trial=trial,
             seconds=seconds, limits=limits,
         )  # fmt: skip
-    check_network(model)
+    check_network(model, "model")
     return diagnose_network(_subject(model, x, y, loss, optimizer, lr), lr, limits, trial)
 
 
