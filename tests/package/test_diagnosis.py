@@ -234,7 +234,7 @@ def test_bad_input_is_named():
         diagnose(network(relu, he()), X, LABELS, lr=0)
     with pytest.raises(ValueError, match="x の特徴数は 64"):
         diagnose(network(relu, he()), X[:, :3], LABELS)
-    with pytest.raises(TypeError, match="network"):
+    with pytest.raises(TypeError, match="model"):
         diagnose([np.ones((3, 3))], X, LABELS)
     with pytest.raises(ValueError, match="x には 2 個以上の標本"):
         diagnose(network(relu, he(), norm=BatchNorm), X[:1], LABELS[:1])

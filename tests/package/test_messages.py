@@ -18,7 +18,8 @@ def printed(tree: ast.Module) -> list[str]:
     docs = {
         id(statement.value)
         for node in ast.walk(tree)
-        for statement in getattr(node, "body", None) or []
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        for statement in node.body
         if isinstance(statement, ast.Expr)
     }
     return [

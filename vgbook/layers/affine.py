@@ -162,7 +162,13 @@ class Activate:
 
 
 def own_array(name: str, value: object, shape: tuple[int, ...] | None = None) -> Array:
-    """学習させる配列の写し。形は (..., m, n)、``shape`` を渡せばその形に限る。"""
+    """学習させる配列の写し。形は (..., m, n)、``shape`` を渡せばその形に限る。
+
+    Examples
+    --------
+    >>> own_array("W", [[1, 2]])
+    array([[1., 2.]])
+    """
     array = check_real(name, value)
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} の形は {shape} でなければなりません。受け取った形: {array.shape}")
@@ -175,7 +181,15 @@ def own_array(name: str, value: object, shape: tuple[int, ...] | None = None) ->
 
 
 def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """残差ブロックの枝を、入れ子でもすべてほどいて、層を計算の順に 1 つずつ返す。"""
+    """残差ブロックの枝を、入れ子でもすべてほどいて、層を計算の順に 1 つずつ返す。
+
+    Examples
+    --------
+    >>> from vgbook.layers.residual import Residual
+    >>> W = np.eye(2)
+    >>> list(leaves([Affine(W), Residual([Residual([Affine(W)])])]))
+    [Affine(2, 2), Affine(2, 2)]
+    """
     for layer in layers:
         branch = getattr(layer, "branch", None)
         if branch is None:
