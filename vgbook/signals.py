@@ -58,6 +58,7 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
     --------
     >>> from vgbook.activations import sigmoid
     >>> from vgbook.initializers import xavier
+    >>> from vgbook.network import mlp
     >>> rng = np.random.default_rng(0)
     >>> network = mlp([100] * 6, sigmoid, xavier(), rng=rng)
     >>> x, d_output = rng.standard_normal((2, 50, 100))

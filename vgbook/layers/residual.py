@@ -36,6 +36,7 @@ class Residual:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vgbook.layers.affine import Affine
     >>> block = Residual([Affine(np.zeros((2, 2)))])
     >>> block.forward(np.array([[1.0, 2.0]]))
