@@ -120,7 +120,10 @@ def setup_cells(app: Sphinx, docname: str, text: str) -> list[nbformat.NotebookN
     if IMPORT_GLUE.search(text):
         cells.append(new_code_cell(GLUE))
     for name in app.env.metadata[docname].get("notebook_files", "").split():
-        path = Path(app.env.doc2path(docname)).with_name(name)
+        path = Path(app.env.doc2path(docname)).parent / name
+        if "/" in name:  # 隣のフォルダーのファイル
+            folder = PurePosixPath(name).parent
+            cells.append(new_code_cell(f'import os\n\nos.makedirs("{folder}", exist_ok=True)'))
         cells.append(new_code_cell(f"%%writefile {name}\n{path.read_text(encoding='utf-8')}"))
     return cells
 
