@@ -39,7 +39,7 @@ class LayerRecord:
     h: float = nan
     """出力 (活性化関数の後) の RMS。"""
     distinct: float = nan
-    """標本による違い: ユニットごとの標準偏差の RMS。"""
+    """標本による違い。ユニットごとの標準偏差の RMS です。"""
     delta: float = nan
     """層の出力での勾配 δ の RMS。"""
     delta_norm: float = nan
