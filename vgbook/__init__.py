@@ -63,20 +63,32 @@ from vgbook.initializers import (
     stack,
     xavier,
 )
-from vgbook.layers import Activate, Affine, BatchNorm, Layer, LayerNorm, Recurrent, Residual
+from vgbook.layers import (
+    Activate,
+    Affine,
+    BatchNorm,
+    LastStep,
+    Layer,
+    LayerNorm,
+    Recurrent,
+    Residual,
+)
 from vgbook.network import Network, mlp
 from vgbook.signals import Signals, signals, trace
 from vgbook.training import (
     SGD,
     AdaGrad,
     Adam,
+    AdamW,
     Clip,
     History,
     Momentum,
+    Nesterov,
     RMSProp,
     accuracy,
     fit,
     mean_squared_error,
+    sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
 
@@ -85,6 +97,7 @@ __all__ = [
     "Activate",
     "AdaGrad",
     "Adam",
+    "AdamW",
     "Affine",
     "BatchNorm",
     "Check",
@@ -94,9 +107,11 @@ __all__ = [
     "Flow",
     "History",
     "Initializer",
+    "LastStep",
     "Layer",
     "LayerNorm",
     "Momentum",
+    "Nesterov",
     "Network",
     "RMSProp",
     "Recurrent",
@@ -128,6 +143,7 @@ __all__ = [
     "orthogonal",
     "over_members",
     "over_seeds",
+    "sigmoid_cross_entropy",
     "signals",
     "softmax_cross_entropy",
     "stack",

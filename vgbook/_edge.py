@@ -1,7 +1,8 @@
 """公開関数の入り口で使う検査。
 
-層は検査をしません。検査は `mlp`、`fit`、実験、データの入り口で 1 度だけ行い、
-引数の名前・期待・受け取った値を日本語で伝えます。
+引数の種類ごとに検査は 1 つで、名前・期待・受け取った値を日本語で伝えます。値まで見る検査
+(`check_data` など) は `mlp`、`fit`、実験、データの入り口で 1 度だけ行います。層の入り口の `signal`
+と `upstream` は形と型だけを見ます。学習の間に何度呼ばれても、時間をとらないためです。
 """
 
 import math
@@ -48,14 +49,61 @@ def check_callable(name: str, value: object) -> None:
         raise TypeError(f"{name} には関数を渡してください。受け取った値: {value!r}")
 
 
+def check_flag(name: str, value: object) -> bool:
+    """``value`` が True か False であることを確かめる。"""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} には True か False を渡してください。受け取った値: {value!r}")
+    return bool(value)
+
+
+def check_kinks(kinks: object) -> None:
+    """``kinks`` が有限な実数の列であることを確かめる。"""
+    points = kinks if isinstance(kinks, tuple | list | np.ndarray) else [None]
+    if any(math.isnan(as_real(point)) for point in points):
+        raise TypeError(f"kinks には有限な実数のタプルを渡してください。受け取った値: {kinks!r}")
+
+
+def check_slice(name: str, value: object) -> None:
+    """``value`` が slice であることを確かめる。"""
+    if not isinstance(value, slice):
+        raise TypeError(
+            f"{name} には slice (slice(0, 2) など) を渡してください。受け取った値: {value!r}"
+        )
+
+
 def as_array(name: str, value: object) -> Array:
-    """``value`` を配列にする。長さのそろわないリストは断る。"""
+    """``value`` を配列にする。長さのそろわないリストと、隠した値のある配列は断る。"""
+    if _is_masked(value):
+        raise ValueError(
+            f"{name} には、値を隠していない配列を渡してください。マスク付き配列 (numpy.ma) の"
+            "マスクは計算で無視されます。隠した値を埋める (filled) か、その標本を除いてください。"
+            f"受け取った型: {type(value).__name__}"
+        )
     try:
         return np.asarray(value)
     except ValueError:
         raise ValueError(
             f"{name} には長さのそろった配列を渡してください。受け取った値: {value!r}"
         ) from None
+    except (TypeError, RuntimeError) as error:  # 勾配を追うテンソル、GPU のテンソルなど
+        raise TypeError(
+            f"{name} を NumPy の配列にできません。PyTorch のテンソルなら "
+            f".detach().cpu().numpy() を渡してください。受け取った型: {type(value).__name__}"
+        ) from error
+
+
+def _is_masked(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_is_masked, value))
+    return isinstance(value, np.ma.MaskedArray)
+
+
+def check_real(name: str, value: object) -> Array:
+    """``value`` が実数の配列であることを確かめて、float32 か float64 の配列で返す。"""
+    array = as_array(name, value)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} には実数の配列を渡してください。受け取った dtype: {array.dtype}")
+    return as_float(array)
 
 
 def check_rng(rng: object) -> None:
@@ -78,7 +126,8 @@ def check_positive(name: str, value: object, *, many: bool = False) -> None:
 
 def check_fraction(name: str, value: object) -> None:
     """``value`` が 0 以上 1 未満の実数であることを確かめる。"""
-    if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not (number and 0 <= value < 1):  # type: ignore[operator]
         raise ValueError(
             f"{name} には 0 以上 1 未満の実数を渡してください。受け取った値: {value!r}"
         )
@@ -114,43 +163,89 @@ def check_number(name: str, value: object, *, least: float = -math.inf) -> float
 
 
 def as_float(array: Array) -> Array:
-    """整数の配列を float64 にする。小さな整数の型では、引き算があふれて回り込むため。"""
-    return array if array.dtype.kind == "f" else array.astype(float)
+    """float32 か float64 の配列にする。float16 は float32 に、整数などは float64 にする。
+
+    小さな整数の型では引き算があふれて回り込み、計算機と逆のバイト順では計算が遅くなるためです。
+    """
+    if array.dtype in (np.float32, np.float64):
+        return array
+    small = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    with np.errstate(over="ignore"):  # float64 で表せない longdouble は inf になる
+        return array.astype(np.float32 if small else np.float64)
+
+
+def signal(name: str, x: object, *, width: int | None = None) -> Array:
+    """層を流れる信号 (..., 標本数, 特徴数) の形と型だけを確かめる。値は見ない。"""
+    if type(x) is not np.ndarray or x.dtype.char not in "fd":
+        x = check_real(name, x)
+    if x.ndim < 2 or (width is not None and x.shape[-1] != width):
+        raise ValueError(_expected_shape(name, x.shape, width))
+    return x
+
+
+def upstream(dy: object, kept: Array | None, *, width: int | None = None) -> Array:
+    """出力での勾配 ``dy`` が、最後の順伝播の信号 ``kept`` と標本数でそろうことを確かめる。"""
+    if kept is None:
+        raise RuntimeError(
+            "backward の前に forward を呼んでください。逆伝播は、順伝播で残した値を使います。"
+        )
+    dy = signal("dy", dy, width=kept.shape[-1] if width is None else width)
+    if dy.shape[-2] != kept.shape[-2]:
+        raise ValueError(
+            f"dy の標本数は、最後の順伝播の {kept.shape[-2]} でなければなりません。"
+            f"受け取った形: {dy.shape}"
+        )
+    return dy
+
+
+def _expected_shape(name: str, shape: tuple[int, ...], width: int | None) -> str:
+    if len(shape) < 2:
+        wanted = f"{name} には (..., 標本数, 特徴数) の配列を渡してください。"
+        hint = f"標本が 1 つなら {name}[None] と軸を足します。" if len(shape) == 1 else ""
+    else:
+        wanted = f"{name} の特徴数は {width} でなければなりません。"
+        hint = f"画像は {name}.reshape(len({name}), -1) で 1 枚を 1 行に並べます。"
+        hint = hint if math.prod(shape[1:]) == width else ""
+    return f"{wanted}{hint}受け取った形: {shape}"
 
 
 def check_data(name: str, x: object, *, width: int | None = None) -> Array:
     """``x`` が空でなく有限な実数の行列 (..., 標本数, 特徴数) であることを確かめる。"""
-    array = as_array(name, x)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} には実数の配列を渡してください。受け取った dtype: {array.dtype}")
-    if array.ndim < 2 or array.size == 0:
-        raise ValueError(
-            f"{name} には空でない (..., 標本数, 特徴数) の配列を渡してください。"
-            f"受け取った形: {array.shape}"
-        )
-    if width is not None and array.shape[-1] != width:
-        raise ValueError(
-            f"{name} の特徴数は {width} でなければなりません。受け取った形: {array.shape}"
-        )
+    array = check_real(name, x)
+    if array.size == 0 and array.ndim >= 2:
+        raise ValueError(f"{name} には空でない配列を渡してください。受け取った形: {array.shape}")
+    array = signal(name, array, width=width)
     if not np.all(np.isfinite(array)):
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         raise ValueError(f"{name} に有限でない値 (NaN または inf) が {bad} 個あります。")
-    return as_float(array)
+    return array
 
 
 def check_labels(name: str, labels: object, *, size: int, classes: float = math.inf) -> Array:
     """``labels`` が 0 以上 ``classes`` 未満の整数を ``size`` 個もつことを確かめる。"""
     array = as_array(name, labels)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} には整数の配列を渡してください。受け取った dtype: {array.dtype}")
-    if array.shape != (size,):
+    if array.ndim == 2 and array.shape[0] == size and array.shape[1] > 1:
         raise ValueError(
-            f"{name} の形は ({size},) でなければなりません。受け取った形: {array.shape}"
+            f"{name} には、クラスの番号を 1 列に並べた形 ({size},) の整数の配列を渡してください。"
+            f"one-hot の配列なら {name}.argmax(axis=1) で番号に変わります。"
+            f"受け取った形: {array.shape}"
+        )
+    if array.dtype.kind not in "iu":
+        hint = (
+            f"番号が実数なら {name}.astype(int) で変わります。" if array.dtype.kind == "f" else ""
+        )
+        raise TypeError(
+            f"{name} には整数の配列を渡してください。{hint}受け取った dtype: {array.dtype}"
+        )
+    if array.shape != (size,):
+        hint = f"{name}.ravel() で 1 列になります。" if array.shape == (size, 1) else ""
+        raise ValueError(
+            f"{name} の形は ({size},) でなければなりません。{hint}受け取った形: {array.shape}"
         )
     if size and (array.min() < 0 or array.max() >= classes):
         raise ValueError(
             f"{name} には 0 以上{f' {classes} 未満' if classes < math.inf else ''}の整数を"
             "渡してください。"
-            f"受け取った範囲: {array.min()} 〜 {array.max()}"
+            f"受け取った範囲: {array.min()} から {array.max()}"
         )
     return array

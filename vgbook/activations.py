@@ -20,12 +20,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._edge import as_real
+from vgbook._edge import as_array, as_real, check_callable, check_kinks
 
 __all__ = [
     "Activation",
     "elu",
     "gelu",
+    "gelu_tanh",
     "identity",
     "leaky_relu",
     "mish",
@@ -57,7 +58,10 @@ class Activation:
     Raises
     ------
     TypeError
-        実数でない入力を渡したとき。
+        ``name`` が文字列でないとき、``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルで
+        ないとき、実数でない入力を渡したとき。
+    ValueError
+        長さのそろわないリストや、値を隠した配列を渡したとき。
 
     Examples
     --------
@@ -72,10 +76,19 @@ class Activation:
     df: Callable[[Array], Array]
     kinks: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
+        check_callable("f", self.f)
+        check_callable("df", self.df)
+        check_kinks(self.kinks)
+
+    @np.errstate(under="ignore")
     def __call__(self, z: ArrayLike) -> Array:
         """φ(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
         return self.f(_as_float(z))
 
+    @np.errstate(under="ignore")
     def derivative(self, z: ArrayLike) -> Array:
         """φ′(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
         return self.df(_as_float(z))
@@ -94,36 +107,29 @@ def check_activation(name: str, value: object) -> None:
 
 
 def _as_float(z: ArrayLike) -> Array:
-    try:
-        array = np.asarray(z)
-    except ValueError as error:
-        raise TypeError(
-            f"z には長さのそろった実数の配列を渡してください。受け取った値: {z!r}"
-        ) from error
+    array = as_array("z", z)
     if array.dtype.char in "efd":
         return array
-    if array.dtype.kind in "iub":
+    if array.dtype.kind in "iubf":  # long double も float64 で計算する
         return array.astype(np.float64)
-    raise TypeError(
-        "z には実数 (float16, float32, float64, 整数) の配列を渡してください。"
-        f"受け取った型: {array.dtype}"
-    )
+    raise TypeError(f"z には実数の配列を渡してください。受け取った dtype: {array.dtype}")
 
 
 # fmt: off
 # --- 折れ線の仲間。z = 0 での傾きは「左側の値」と約束します (ReLU なら 0)。
 #     最大値を取ったり切り詰めたりする書き方なら、NaN は NaN のまま通り抜けます。
+#     0 の符号は PyTorch に合わせます (ReLU と ELU は −0.0 を −0.0 のまま通し、傾きの 0 は +0.0)。
 
 def _constant(z: Array, value: float) -> Array:  return np.where(np.isnan(z), z, value)
 
-def _step(z: Array) -> Array:        return np.ceil(np.clip(z, 0.0, 1.0))
+def _step(z: Array) -> Array:        return np.ceil(np.clip(z, 0.0, 1.0)) + 0.0
 def _d_step(z: Array) -> Array:      return _constant(z, 0.0)
 
 def _identity(z: Array) -> Array:    return +z
 def _d_identity(z: Array) -> Array:  return _constant(z, 1.0)
 
-def _relu(z: Array) -> Array:        return np.maximum(z, 0.0)
-def _d_relu(z: Array) -> Array:      return np.ceil(np.clip(z, 0.0, 1.0))
+def _relu(z: Array) -> Array:        return np.where(z < 0, 0.0, z)
+def _d_relu(z: Array) -> Array:      return np.ceil(np.clip(z, 0.0, 1.0)) + 0.0
 
 def _leaky_relu(z: Array, slope: float) -> Array:
     leak: Array = slope * z
@@ -132,7 +138,8 @@ def _d_leaky_relu(z: Array, slope: float) -> Array:
     return np.maximum(np.sign(z), slope)
 
 def _elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
-    return scale * np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0)))
+    with np.errstate(over="ignore"):  # SELU は、最大の数の近くで型をあふれて inf になる
+        return scale * np.where(z > 0, z, alpha * np.expm1(np.where(z > 0, 0.0, z)))
 def _d_elu(z: Array, alpha: float, scale: float = 1.0) -> Array:
     return scale * np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0.0)))
 
@@ -148,7 +155,7 @@ def _d_sigmoid(z: Array) -> Array:
 def _tanh(z: Array) -> Array:
     return np.tanh(z)
 def _d_tanh(z: Array) -> Array:
-    e: Array = np.exp(-2 * np.abs(z))
+    e: Array = np.exp(-2 * np.minimum(np.abs(z), 1000.0))  # 2|z| があふれないように
     return 4 * e / (1 + e) ** 2
 
 # --- 滑らかな ReLU の仲間。最後の 3 つは φ(z) = z·g(z)、φ′(z) = g(z) + z·g′(z) です。
@@ -168,6 +175,12 @@ def _d_gelu(z: Array) -> Array:
     z = np.clip(z, -40.0, 40.0)
     return _normal_cdf(z) + z * _normal_pdf(z)
 
+def _gelu_tanh(z: Array) -> Array:
+    return np.maximum(z, -40.0) * _sigmoid(_gelu_slope(z)[0])
+def _d_gelu_tanh(z: Array) -> Array:
+    u, du = _gelu_slope(z)
+    return _sigmoid(u) + np.clip(z, -40.0, 40.0) * _d_sigmoid(u) * du
+
 def _mish(z: Array) -> Array:
     t, _ = _tanh_softplus(z)
     return np.maximum(z, -1000.0) * t
@@ -185,6 +198,12 @@ def _normal_pdf(z: Array) -> Array:
     wide = z.astype(float, copy=False)
     density: Array = np.exp(-wide * wide / 2) / math.sqrt(2 * math.pi)
     return density.astype(z.dtype, copy=False)
+
+# (1 + tanh(u/2))/2 = σ(u)。裾で 1 + tanh の桁落ちが起きない形にしておきます。
+def _gelu_slope(z: Array) -> tuple[Array, Array]:
+    z = np.clip(z, -40.0, 40.0)
+    k: float = 2 * math.sqrt(2 / math.pi)
+    return k * (z + 0.044715 * z**3), k * (1 + 3 * 0.044715 * z**2)
 
 def _tanh_softplus(z: Array) -> tuple[Array, Array]:
     p, m = np.exp(np.minimum(z, 0.0)), np.exp(-np.maximum(z, 0.0))  # p / m = exp(z)
@@ -220,6 +239,7 @@ relu = Activation("relu", _relu, _d_relu, kinks=(0.0,))
 softplus = Activation("softplus", _softplus, _d_softplus)
 selu = _fixed("selu", _elu, _d_elu, 1.6732632423543772, 1.0507009873554805)
 gelu = Activation("gelu", _gelu, _d_gelu)
+gelu_tanh = Activation("gelu_tanh", _gelu_tanh, _d_gelu_tanh)
 silu = Activation("silu", _silu, _d_silu)
 mish = Activation("mish", _mish, _d_mish)
 

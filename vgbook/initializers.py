@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, Shape, as_real, check_count, check_numbers, check_rng, check_shape
+from vgbook._edge import (
+    Array,
+    Shape,
+    as_real,
+    check_callable,
+    check_count,
+    check_numbers,
+    check_rng,
+    check_shape,
+    check_slice,
+)
 
 
 # 標準偏差の式: どの式も (n_in, n_out) → 標準偏差
@@ -54,7 +64,7 @@ def _haar(rng: np.random.Generator, shape: Shape) -> Array:
     return haar
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Initializer:
     """重みの初期値の決め方を表す値。
 
@@ -70,6 +80,14 @@ class Initializer:
         標準偏差に掛ける数。配列なら、その形が重みの先頭の軸になります。
     copies : tuple of int
         同じ ``gain`` で引く組の数。どの ``gain`` にも同じ乱数を使います。
+
+    Raises
+    ------
+    TypeError
+        ``name`` が文字列でないとき、``draw`` か ``std`` が関数でないとき、``copies`` がタプルで
+        ないとき。
+    ValueError
+        ``gain`` が有限な実数でないとき、``copies`` の要素が正の整数でないとき。
 
     See Also
     --------
@@ -92,8 +110,16 @@ class Initializer:
     copies: Shape = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
+        check_callable("draw", self.draw)
+        check_callable("std", self.std)
         check_numbers("gain", self.gain)
         check_shape("copies", self.copies)
+
+    def __repr__(self) -> str:
+        copies = f", copies={self.copies}" if self.copies else ""
+        return f"Initializer({self.name!r}, gain={self.gain!r}{copies})"
 
     def __call__(self, n_in: int, n_out: int, *, rng: np.random.Generator) -> Array:
         """重み W を引く。
@@ -112,7 +138,9 @@ class Initializer:
         Raises
         ------
         ValueError
-            ``n_in`` か ``n_out`` が正の整数でないとき、``rng`` が Generator でないとき。
+            ``n_in`` か ``n_out`` が正の整数でないとき。
+        TypeError
+            ``rng`` が Generator でないとき。
 
         Examples
         --------
@@ -146,6 +174,11 @@ class Initializer:
         -------
         Initializer
 
+        Raises
+        ------
+        TypeError
+            ``part`` が slice でないとき。
+
         Examples
         --------
         >>> init = normal([1.0, 0.1, 0.01])
@@ -156,6 +189,7 @@ class Initializer:
         >>> bool(np.all(W[1:] == W_rest))
         True
         """
+        check_slice("part", part)
         if self._scale(1, 1).ndim == 0:
             return self
         return replace(self, std=partial(_std_of_part, self, part), gain=1.0)
@@ -163,6 +197,16 @@ class Initializer:
 
 def _std_of_part(init: Initializer, part: slice, n_in: int, n_out: int) -> Array:
     return init._scale(n_in, n_out)[part]
+
+
+def check_init(name: str, value: object) -> None:
+    """``value`` が Initializer か、層ごとに使い分ける Initializer の列であることを確かめる。"""
+    inits = value if isinstance(value, list | tuple) else [value]
+    if not inits or not all(isinstance(init, Initializer) for init in inits):
+        raise TypeError(
+            f"{name} には Initializer (he() など) か、その列を渡してください。"
+            f"受け取った値: {value!r}"
+        )
 
 
 def _spread(name: str, value: ArrayLike) -> Array | float:
@@ -188,6 +232,8 @@ def constant(value: ArrayLike, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``value`` が有限の実数でないとき。
 
@@ -216,6 +262,8 @@ def normal(std: ArrayLike, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``std`` が負か NaN のとき。
 
@@ -248,6 +296,8 @@ def xavier(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``gain`` が負か NaN のとき。
 
@@ -286,6 +336,8 @@ def glorot(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``gain`` が負か NaN のとき。
 
@@ -318,6 +370,8 @@ def glorot_uniform(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``gain`` が負か NaN のとき。
 
@@ -330,14 +384,15 @@ def glorot_uniform(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     return Initializer("glorot_uniform", _uniform, _fan_average, _spread("gain", gain), copies)
 
 
-def he(slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
+def he(*, slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     r"""He の初期値。
 
     .. math:: W_{ij} \sim \mathcal N\!\left(0,\
               \frac{2\,\mathrm{gain}^2}{(1+\mathrm{slope}^2)\,n_\mathrm{in}}\right)
 
     ReLU は対称な入力の二乗平均を半分にするので、2 倍して補います。``slope`` は
-    Leaky ReLU の負側の傾きです。出典: He et al. (2015), 式 10 と式 15。
+    Leaky ReLU の負側の傾きです。``xavier(2.0)`` の 2 は ``gain`` なので、取り違えないように、引数は
+    どれも名前を付けて渡します。出典: He et al. (2015), 式 10 と式 15。
 
     Parameters
     ----------
@@ -354,6 +409,8 @@ def he(slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initial
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``slope`` が有限の実数でないとき、``gain`` が負か NaN のとき。
 
@@ -387,6 +444,8 @@ def orthogonal(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``copies`` が正の整数のタプルでないとき。
     ValueError
         ``gain`` が負か NaN のとき。
 
@@ -417,6 +476,8 @@ def stack(*inits: Initializer, copies: Shape = ()) -> Initializer:
 
     Raises
     ------
+    TypeError
+        ``inits`` が Initializer でないとき、``copies`` が正の整数のタプルでないとき。
     ValueError
         ``inits`` が空のとき、乱数の引き方が違うとき、すでに集団の軸をもつとき。
 

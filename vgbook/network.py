@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng
-from vgbook.activations import Activation, identity
+from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
+from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers.affine import Activate, Affine, Layer
+from vgbook.layers.affine import Activate, Affine, Layer, check_layers, leaves
 
 
 class Network:
@@ -24,7 +24,14 @@ class Network:
     Parameters
     ----------
     layers : sequence of Layer
-        入力側から出力側へ並べた層。
+        入力側から出力側へ並べた層。どれも別のオブジェクトにします。
+
+    Raises
+    ------
+    TypeError
+        ``layers`` が層の列でないとき (`Network` も層ではありません)。
+    ValueError
+        同じ層が 2 度現れるとき。
 
     Examples
     --------
@@ -37,9 +44,10 @@ class Network:
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        if not isinstance(layers, Sequence) or not all(map(_is_layer, layers)):
-            raise TypeError(f"layers には層のリストを渡してください。受け取った値: {layers!r}")
-        self.layers = list(layers)
+        self.layers = check_layers("layers", layers)
+
+    def __repr__(self) -> str:
+        return f"Network({self.layers})"
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -55,18 +63,21 @@ class Network:
 
     def forward(self, x: Array) -> Array:
         """入力 x (..., N, n_in) から出力 (..., N, n_out) を計算する。"""
+        x = signal("x", x)
         for layer in self:
             x = layer.forward(x)
         return x
 
     def backward(self, dy: Array) -> Array:
         """出力での勾配から入力での勾配を計算し、各層の ``grads`` を埋める。"""
+        dy = signal("dy", dy)
         for layer in reversed(self):
             dy = layer.backward(dy)
         return dy
 
     def gradients(self, dy: Array) -> None:
         """学習用の逆伝播。入力での勾配は誰も使わないので、最初の層ではその行列積を省く。"""
+        dy = signal("dy", dy)
         first, *later = self.layers
         for layer in reversed(later):
             dy = layer.backward(dy)
@@ -101,12 +112,18 @@ class Network:
                     f"勾配のない層: {type(layer).__name__}"
                 )
             for name, param in layer.params.items():
-                yield param, layer.grads[name]
+                grad = layer.grads[name]
+                if grad.shape != param.shape:
+                    raise RuntimeError(
+                        "勾配の形が重みと違うので、学習できません。入力や dy に、集団の軸にない"
+                        f"余分な軸があります。層 {layer!r} の {name} の形: {param.shape}、"
+                        f"受け取った勾配の形: {grad.shape}"
+                    )
+                yield param, grad
 
     def leaves(self) -> Iterator[Layer]:
-        """残差ブロックの中身もほどいて、層を 1 つずつ返す。"""
-        for layer in self:
-            yield from getattr(layer, "branch", [layer])
+        """残差ブロックの中身も、入れ子でもすべてほどいて、層を 1 つずつ返す。"""
+        return leaves(self)
 
     @property
     def affines(self) -> list[Affine]:
@@ -114,23 +131,33 @@ class Network:
         return [layer for layer in self if isinstance(layer, Affine)]
 
     @property
+    def n_in(self) -> int | None:
+        """入力の特徴数。自作の層から始まっていて分からなければ None。"""
+        shaped = (layer for layer in self.leaves() if not isinstance(layer, Activate))
+        return getattr(next(shaped, None), "n_in", None)
+
+    @property
     def ensemble(self) -> Shape:
         """集団の軸の形。1 つのネットワークなら空のタプル。"""
         return tuple(self.affines[0].params["W"].shape[:-2])
 
 
-def _is_layer(value: object) -> bool:
-    """層のオブジェクトか。クラスそのもの (`Affine` など) は層ではない。"""
-    methods = (getattr(value, name, None) for name in ("forward", "backward"))
-    return not isinstance(value, type) and all(map(callable, methods))
+def check_layered(network: object, name: str = "network") -> None:
+    """``network`` が層を正しく並べた `Network` であることを確かめる。"""
+    if not isinstance(network, Network) or not network.layers:
+        raise TypeError(
+            f"{name} には 1 つ以上の層をもつ Network を渡してください。受け取った値: {network!r}"
+        )
+    check_layers(name, network.layers)  # 作った後に足された層も調べる
 
 
-def check_network(network: object) -> None:
-    """``network`` がアフィン変換の層を含む `Network` であることを確かめる。"""
+def check_network(network: object, name: str = "network") -> None:
+    """`check_layered` に加えて、アフィン変換の層を含むことを確かめる。"""
     if not isinstance(network, Network) or not network.affines:
         raise TypeError(
-            f"network には Affine を含む Network を渡してください。受け取った値: {network!r}"
+            f"{name} には Affine を含む Network を渡してください。受け取った値: {network!r}"
         )
+    check_layered(network, name)
 
 
 class Normalization(Protocol):
@@ -255,12 +282,8 @@ def _common_ensemble(shapes: Sequence[Shape]) -> Shape:
 def _check_parts(
     activation: object, inits: Sequence[object], output: object, norm: object, n_layers: int
 ) -> None:
-    for name, value in (("activation", activation), ("output", output)):
-        if not isinstance(value, Activation):
-            raise TypeError(
-                f"{name} には Activation (relu や leaky_relu(0.01) など) を渡してください。"
-                f"受け取った値: {value!r}"
-            )
+    check_activation("activation", activation)
+    check_activation("output", output)
     if len(inits) != n_layers or not all(isinstance(init, Initializer) for init in inits):
         raise ValueError(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vgbook._edge import Array, check_data
+from vgbook._edge import Array, check_callable, check_data, signal
 from vgbook.layers.affine import Activate, Affine
-from vgbook.network import Network, check_network
+from vgbook.network import Network, check_layered, check_network
 
 
 class Signals(NamedTuple):
@@ -49,6 +49,8 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
 
     Raises
     ------
+    TypeError
+        ``network`` が Affine を含む Network でないとき、``x`` や ``d_output`` が実数でないとき。
     ValueError
         ``x`` や ``d_output`` の形がネットワークと合わないとき、有限でない値を含むとき。
 
@@ -56,6 +58,7 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
     --------
     >>> from vgbook.activations import sigmoid
     >>> from vgbook.initializers import xavier
+    >>> from vgbook.network import mlp
     >>> rng = np.random.default_rng(0)
     >>> network = mlp([100] * 6, sigmoid, xavier(), rng=rng)
     >>> x, d_output = rng.standard_normal((2, 50, 100))
@@ -63,9 +66,8 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
     [0.0026, 0.0124, 0.0547, 0.229, 0.9944]
     """
     check_network(network)
-    W_first, W_last = (network.affines[i].params["W"] for i in (0, -1))
-    x = check_data("x", x, width=W_first.shape[-2])
-    d_output = check_data("d_output", d_output, width=W_last.shape[-1])
+    x = check_data("x", x, width=network.n_in)
+    d_output = check_data("d_output", d_output, width=network.affines[-1].params["W"].shape[-1])
     if x.shape[-2] != d_output.shape[-2]:
         raise ValueError(
             f"x と d_output の標本数は同じにしてください。受け取った形: {x.shape} と "
@@ -117,6 +119,13 @@ def trace(network: Network, x: Array, d_output: Array) -> tuple[list[Array], lis
     outputs, gradients : list of ndarray
         長さは層の数。``gradients[i]`` は ∂L/∂(``outputs[i]``)。
 
+    Raises
+    ------
+    TypeError
+        ``network`` が Network でないとき、``x`` や ``d_output`` が実数でないとき。
+    ValueError
+        ``x`` や ``d_output`` の形がネットワークと合わないとき。
+
     Examples
     --------
     >>> network = Network([Affine(np.eye(2)), Affine(2 * np.eye(2))])
@@ -124,14 +133,26 @@ def trace(network: Network, x: Array, d_output: Array) -> tuple[list[Array], lis
     >>> [float(y[0, 0]) for y in outputs], [float(d[0, 0]) for d in gradients]
     ([1.0, 2.0], [2.0, 1.0])
     """
+    check_layered(network)
     outputs, gradients = [], []
     for layer in network:
         outputs.append(x := layer.forward(x))
-    d = np.broadcast_to(d_output, x.shape)
+    d = _like_output(d_output, x)
     for layer in reversed(network):
         gradients.append(d)
         d = layer.backward(d)
     return outputs, gradients[::-1]
+
+
+def _like_output(d_output: Array, output: Array) -> Array:
+    d_output = signal("d_output", d_output, width=output.shape[-1])
+    try:
+        return np.broadcast_to(d_output, output.shape)
+    except ValueError:
+        raise ValueError(
+            f"d_output は、出力の形 {output.shape} にそろえてください。"
+            f"受け取った形: {d_output.shape}"
+        ) from None
 
 
 def _preactivation(network: Network, outputs: list[Array], start: int, end: int) -> Array:
@@ -149,17 +170,27 @@ def per_layer(measure: Callable[[Array], Array], layers: Sequence[Array]) -> Arr
     measure : callable
         配列 (..., m, n) から値 (...) を返す関数。
     layers : sequence of ndarray
-        層ごとの配列。
+        層ごとの配列 (1 つ以上)。
 
     Returns
     -------
     ndarray, shape (..., L)
+
+    Raises
+    ------
+    TypeError
+        ``measure`` が関数でないとき、``layers`` が 1 つ以上の配列の列でないとき。
 
     Examples
     --------
     >>> per_layer(rms, [np.ones((4, 2)), np.full((4, 3), 2.0)])
     array([1., 2.])
     """
+    check_callable("measure", measure)
+    if not isinstance(layers, list | tuple) or not layers:
+        raise TypeError(
+            f"layers には 1 つ以上の配列のリストを渡してください。受け取った値: {layers!r}"
+        )
     return np.stack([measure(layer) for layer in layers], axis=-1)
 
 
@@ -169,20 +200,31 @@ def rms(a: Array) -> Any:
     Parameters
     ----------
     a : ndarray, shape (..., m, n)
-        実数の配列。
+        空でない実数の配列。
 
     Returns
     -------
     ndarray, shape (...)
+        NaN を含めば NaN、含まずに ±inf を含めば inf。
+
+    Raises
+    ------
+    TypeError
+        ``a`` が実数の配列でないとき。
+    ValueError
+        ``a`` が空のとき、軸が 2 本より少ないとき。
 
     Examples
     --------
     >>> float(rms(np.array([[3e-200, 3e-200]])))
     3e-200
     """
-    flat = np.asarray(a, np.result_type(a, np.float32)).reshape(*a.shape[:-2], -1)
+    a = signal("a", a)
+    if a.size == 0:
+        raise ValueError(f"a には空でない配列を渡してください。受け取った形: {a.shape}")
+    flat = a.reshape(*a.shape[:-2], -1)
     info = np.finfo(flat.dtype)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         power = np.vecdot(flat, flat) / flat.shape[-1]  # 二乗の和は、自分自身との内積
     safe = (info.tiny / info.eps < power) & (power < info.max)
     return np.sqrt(power) if safe.all() else np.where(safe, np.sqrt(power), _scaled_rms(flat))[()]
@@ -191,5 +233,7 @@ def rms(a: Array) -> Any:
 def _scaled_rms(a: Array) -> Any:
     """最大値で割ってから測る RMS。二乗が型の最小の数を下回っても、0 にしないため。"""
     top = np.abs(a).max(axis=-1, keepdims=True)
-    scaled = a / np.where(top > 0, top, 1)
-    return top[..., 0] * np.sqrt(np.square(scaled).mean(axis=-1))
+    fits = (top > 0) & (top < np.inf)
+    with np.errstate(under="ignore", invalid="ignore"):
+        scaled = np.where(fits, a, 1) / np.where(fits, top, 1)  # inf / inf を作らない
+        return top[..., 0] * np.sqrt(np.square(scaled).mean(axis=-1))

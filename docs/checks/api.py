@@ -1,5 +1,7 @@
 """パッケージの docstring の式の検算。どれも、パッケージの計算した値と比べる。"""
 
+from operator import attrgetter
+
 import numpy as np
 
 import vgbook as vg
@@ -130,7 +132,8 @@ def updates(optimizer, rng, **states):
     def values():
         found = {"W": network[0].params["W"].copy()}
         return found | {
-            name: getattr(optimizer, state).of(network)[0].copy() for name, state in states.items()
+            name: attrgetter(state)(optimizer).of(network)[0].copy()
+            for name, state in states.items()
         }
 
     for _ in range(2):
@@ -150,7 +153,13 @@ def sgd(rng):
 @check("vgbook.training.optimizers.Momentum", "数値", points=3, within=1e-12)
 def momentum(rng):
     """2 回目の更新。"""
-    return {**updates(optimizers.Momentum(0.3, 0.7), rng, v="v"), r"\mu": 0.7}
+    return {**updates(optimizers.Momentum(0.3, momentum=0.7), rng, v="v"), r"\mu": 0.7}
+
+
+@check("vgbook.training.optimizers.Nesterov", "数値", points=3, within=1e-12)
+def nesterov(rng):
+    """2 回目の更新。"""
+    return {**updates(optimizers.Nesterov(0.3, momentum=0.7), rng, v="v"), r"\mu": 0.7}
 
 
 @check("vgbook.training.optimizers.AdaGrad", "数値", points=3, within=1e-12)
@@ -171,6 +180,14 @@ def adam(rng):
     """2 回目の更新 (t = 2)。ε は 0.1。"""
     names = updates(optimizers.Adam(0.3, betas=(0.6, 0.8), eps=0.1), rng, m="m", s="s")
     return {**names, r"\beta_1": 0.6, r"\beta_2": 0.8, "t": 2, r"\varepsilon": 0.1}
+
+
+@check("vgbook.training.optimizers.AdamW", "数値", points=3, within=1e-12)
+def adamw(rng):
+    """2 回目の更新 (t = 2)。ε は 0.1。"""
+    optimizer = optimizers.AdamW(0.3, betas=(0.6, 0.8), eps=0.1, weight_decay=0.7)
+    names = updates(optimizer, rng, m="adam.m", s="adam.s") | {r"\lambda": 0.7, "t": 2}
+    return {**names, r"\beta_1": 0.6, r"\beta_2": 0.8, r"\varepsilon": 0.1}
 
 
 @check("vgbook.training.optimizers.Clip", "数値", points=6, within=1e-12)
@@ -246,7 +263,7 @@ def glorot_uniform(rng):
 @check("vgbook.initializers.he", "数値", within=1e-12)
 def he(rng):
     """入力 7、出力 5、gain は 1.5、傾きは 0.2。"""
-    return gaussian(vg.he(0.2, 1.5), **{r"\mathrm{gain}": 1.5, r"\mathrm{slope}": 0.2})
+    return gaussian(vg.he(slope=0.2, gain=1.5), **{r"\mathrm{gain}": 1.5, r"\mathrm{slope}": 0.2})
 
 
 @check("vgbook.theory.meanfield", "数値", points=2, within=1e-8)

@@ -5,6 +5,7 @@ import mpmath as mp
 from vgbook.activations import (
     elu,
     gelu,
+    gelu_tanh,
     identity,
     leaky_relu,
     mish,
@@ -33,6 +34,10 @@ REFERENCE = {
     selu: lambda z: SELU_SCALE * (z if z > 0 else SELU_ALPHA * mp.expm1(z)),
     softplus: lambda z: mp.log1p(mp.exp(z)),
     gelu: lambda z: z * mp.erfc(-z / mp.sqrt(2)) / 2,
+    # (1 + tanh u)/2 = 1/(1 + exp(−2u))
+    gelu_tanh: lambda z: (
+        z / (1 + mp.exp(-2 * mp.sqrt(2 / mp.pi) * (z + mp.mpf("0.044715") * z**3)))
+    ),
     silu: lambda z: z / (1 + mp.exp(-z)),
     mish: lambda z: z * mp.tanh(mp.log1p(mp.exp(z))),
 }

@@ -17,6 +17,7 @@ from vgbook.activations import (
     Activation,
     elu,
     gelu,
+    gelu_tanh,
     identity,
     leaky_relu,
     mish,
@@ -97,6 +98,7 @@ def test_value_and_derivative_agree_with_torch(activation):
         # 既定の threshold=20 は、その先を z そのもので近似する
         "softplus": lambda t: functional.softplus(t, threshold=1000),
         "gelu": functional.gelu,
+        "gelu_tanh": lambda t: functional.gelu(t, approximate="tanh"),
         "silu": functional.silu,
         "mish": functional.mish,
     }
@@ -107,7 +109,32 @@ def test_value_and_derivative_agree_with_torch(activation):
     h = functions[activation.name](t)
     h.sum().backward()
     np.testing.assert_allclose(activation(z), h.detach().numpy(), rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(activation.derivative(z), t.grad.numpy(), rtol=1e-12, atol=1e-15)
+    # PyTorch の gelu_tanh の導関数は 1 + tanh と書かれ、裾で桁落ちする
+    atol = 1e-14 if activation is gelu_tanh else 1e-15
+    np.testing.assert_allclose(activation.derivative(z), t.grad.numpy(), rtol=1e-12, atol=atol)
+
+
+@pytest.mark.parametrize("activation", [relu, leaky_relu(0.01), elu(), selu], ids=repr)
+@every_dtype
+def test_the_sign_of_zero_is_that_of_torch(activation, dtype):
+    """長さを変えるのは、NumPy がまとめて計算する分と余りの分を、どちらも見るため。"""
+    for size in (1, 3, 17):
+        for zero in (0.0, -0.0):
+            z = np.full(size, zero, dtype)
+            assert np.all(np.signbit(activation(z)) == np.signbit(z))
+            assert not np.any(np.signbit(relu.derivative(z)))
+
+
+@every_dtype
+@every_activation
+def test_the_largest_numbers_and_infinities_give_limits_without_warnings(activation, dtype):
+    largest = np.finfo(dtype).max
+    z = np.array([largest, -largest, np.inf, -np.inf], dtype)
+    with np.errstate(all="raise"):
+        value, slope = activation(z), activation.derivative(z)
+    assert not np.isnan(value).any()
+    assert not np.isnan(slope).any()
+    assert np.all(np.abs(slope) < 2)
 
 
 def test_values_agree_with_scipy():
@@ -174,6 +201,7 @@ LIMITS = {
     selu: (float(-SELU_ALPHA * SELU_SCALE), np.inf, 0, float(SELU_SCALE)),
     softplus: (0, np.inf, 0, 1),
     gelu: (0, np.inf, 0, 1),
+    gelu_tanh: (0, np.inf, 0, 1),
     silu: (0, np.inf, 0, 1),
     mish: (0, np.inf, 0, 1),
 }
@@ -309,12 +337,10 @@ def test_parameters_do_not_change_the_dtype(slope):
         assert activation(z).dtype == activation.derivative(z).dtype == np.float32
 
 
-@pytest.mark.parametrize(
-    "z", [1j, [1, 2j], "0.5", None, [None, 1.0], [[1], [2, 3]], np.longdouble(1), b"1"]
-)
+@pytest.mark.parametrize("z", [1j, [1, 2j], "0.5", None, [None, 1.0], [[1], [2, 3]], b"1"])
 def test_input_that_is_not_real_is_an_error(z):
     for function in (relu, relu.derivative):
-        with pytest.raises(TypeError, match=r"z には.*渡してください。受け取った"):
+        with pytest.raises((TypeError, ValueError), match=r"z には.*渡してください。受け取った"):
             function(z)
 
 

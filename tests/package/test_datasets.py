@@ -150,6 +150,74 @@ def test_mnist_reads_four_files_gzipped_or_not(folder, dtype):
         np.testing.assert_array_equal(x, source.reshape(-1, 784).astype(dtype) / dtype(255))
 
 
+def _nested(folder, place):
+    """Kaggle の zip を開いた形: ファイルと同じ名前のフォルダの中に、そのファイルがある。"""
+    for path in folder.iterdir():
+        (place / path.name).mkdir(parents=True)
+        (place / path.name / path.name).write_bytes(path.read_bytes())
+
+
+def _dotted(folder, place):
+    for path in folder.iterdir():
+        (place / path.name.replace("-idx", ".idx")).write_bytes(path.read_bytes())
+
+
+def _torchvision(folder, place):
+    (place / "MNIST").mkdir()
+    folder.rename(place / "MNIST" / "raw")
+
+
+def _renamed(folder, place):
+    """ブラウザーが .gz を落とした gzip と、展開したのに .gz を残したファイル。"""
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            (place / path.stem).write_bytes(data)
+        else:
+            (place / f"{path.name}.gz").write_bytes(data)
+
+
+def _npz(folder, place):
+    np.savez_compressed(
+        place / "mnist.npz",
+        x_train=pixels(5, seed=1),
+        y_train=np.uint8([5, 0, 4, 1, 9]),
+        x_test=pixels(3, seed=2),
+        y_test=np.uint8([7, 2, 1]),
+    )
+
+
+@pytest.mark.parametrize("arrange", [_nested, _dotted, _torchvision, _renamed, _npz])
+def test_mnist_is_found_as_people_have_it(tmp_path, arrange):
+    source, place = tmp_path / "source", tmp_path / "place"
+    for path in (source, place):
+        path.mkdir()
+    (source / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(idx(pixels(5, seed=1))))
+    (source / TRAIN_LABELS).write_bytes(idx([5, 0, 4, 1, 9]))
+    (source / TEST_IMAGES).write_bytes(idx(pixels(3, seed=2)))
+    (source / TEST_LABELS).write_bytes(idx([7, 2, 1]))
+    arrange(source, place)
+    data = mnist(place, np.float64)
+    np.testing.assert_array_equal(data.x_train, pixels(5, seed=1).reshape(-1, 784) / 255)
+    np.testing.assert_array_equal(data.labels_test, [7, 2, 1])
+
+
+@pytest.mark.parametrize("broken", [b"broken", b""])
+def test_a_broken_npz_is_refused_with_the_reason(tmp_path, broken):
+    (tmp_path / "mnist.npz").write_bytes(broken)
+    with pytest.raises(ValueError, match=r"x_train と y_train を読めません.*理由"):
+        mnist(tmp_path)
+
+
+def test_an_npz_of_something_else_is_refused(tmp_path):
+    np.savez(tmp_path / "mnist.npz", images=pixels(5))
+    with pytest.raises(ValueError, match="x_train と y_train を読めません"):
+        mnist(tmp_path / "mnist.npz")
+    np.savez(tmp_path / "mnist.npz", x_train=pixels(5) / 255, y_train=np.arange(5))
+    with pytest.raises(ValueError, match="uint8 のはずです"):
+        mnist(tmp_path)
+
+
 def test_mnist_is_float32_by_default_and_writable(folder):
     data = mnist(str(folder))
     assert data.x_train.dtype == np.float32
@@ -193,7 +261,6 @@ BROKEN_IMAGES = {
     "1 バイト足りない": (GOOD_IMAGES[:-1], r"途中で切れ.*\(5, 28, 28\).*3936 .*3935 バイト"),
     "1 バイト多い": (GOOD_IMAGES + b"\0", r"長すぎ.*\(5, 28, 28\).*3936 .*3937 バイト"),
     "HTML": (b"<!DOCTYPE html><html></html>", "IDX 形式ではありません.*00 00.*3c 21 44 4f"),
-    "名前に .gz のない gzip": (ZIPPED, "IDX 形式ではありません.*1f 8b 08.*名前に .gz"),
     "float32 の IDX": (idx(pixels(5), magic=b"\0\0\x0d"), "型の番号は 0x08.*0x0d"),
     "ラベルのファイル": (idx(np.zeros(20)), "次元の数は 3 .*実際の数: 1"),
     "カラー画像": (idx(np.zeros((5, 28, 28, 3))), "次元の数は 3 .*実際の数: 4"),
@@ -203,7 +270,7 @@ BROKEN_IMAGES = {
 }
 BROKEN_ZIPS = {
     "空": (b"", "途中で切れています.*0 バイト"),
-    "gzip でない": (GOOD_IMAGES, "展開できません.*gzip.*実際の先頭: 00 00 08 03"),
+    "gzip でも IDX でもない": (b"GIF89a", "展開できません.*gzip.*実際の先頭: 47 49 46 38"),
     "途中で切れた gzip": (ZIPPED[:-20], "展開できません.*理由"),
     "CRC 違い": (ZIPPED[:-8] + b"\0\0\0\0" + ZIPPED[-4:], "展開できません.*CRC"),
     "長さ違い": (ZIPPED[:-4] + b"\0\0\0\0", "展開できません.*理由"),

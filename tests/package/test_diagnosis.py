@@ -33,7 +33,7 @@ def verdicts(net, layer=None, **options):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
-    ("activation", "init"), [(relu, he()), (leaky_relu(0.1), he(0.1)), (tanh, xavier())]
+    ("activation", "init"), [(relu, he()), (leaky_relu(0.1), he(slope=0.1)), (tanh, xavier())]
 )
 def test_networks_with_the_right_initial_values_are_healthy(activation, init, seed):
     net = mlp(DEEP, activation, init, rng=np.random.default_rng(seed))
@@ -234,7 +234,7 @@ def test_bad_input_is_named():
         diagnose(network(relu, he()), X, LABELS, lr=0)
     with pytest.raises(ValueError, match="x の特徴数は 64"):
         diagnose(network(relu, he()), X[:, :3], LABELS)
-    with pytest.raises(TypeError, match="network"):
+    with pytest.raises(TypeError, match="model"):
         diagnose([np.ones((3, 3))], X, LABELS)
     with pytest.raises(ValueError, match="x には 2 個以上の標本"):
         diagnose(network(relu, he(), norm=BatchNorm), X[:1], LABELS[:1])

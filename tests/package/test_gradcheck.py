@@ -5,7 +5,7 @@ import pytest
 
 from vgbook.activations import Activation, relu, sigmoid, tanh
 from vgbook.clinic.gradcheck import Check, check_gradients, numerical_gradient
-from vgbook.initializers import he, xavier
+from vgbook.initializers import he, normal, xavier
 from vgbook.layers.affine import Activate, Affine
 from vgbook.layers.normalization import BatchNorm, LayerNorm
 from vgbook.network import Network, mlp
@@ -190,3 +190,116 @@ def test_numerical_gradient_of_known_functions():
 def test_numerical_gradient_names_bad_arguments(a, h, error):
     with pytest.raises(error, match="渡してください"):
         numerical_gradient(lambda a: a.sum(), a, h)
+
+
+# ---- どんな形、どんな型、どんな大きさの点でも
+
+
+@pytest.mark.parametrize(
+    "shape", [(3,), (2, 3), (2, 2, 2), (3, 1, 2, 2), (2, 2, 2, 2, 2), (1, 1, 1)]
+)
+def test_a_scalar_function_of_an_array_of_any_shape(shape):
+    a = rng().standard_normal(shape)
+    np.testing.assert_allclose(numerical_gradient(lambda a: np.sum(a**2), a), 2 * a, rtol=1e-7)
+    np.testing.assert_allclose(numerical_gradient(lambda a: np.sum(a**2, keepdims=True), a), 2 * a)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 3, 3)])
+def test_a_function_that_mixes_the_members_is_refused(shape):
+    """値の形がたまたま集団の形に合っても、要素ごとの値でなければ、間違った勾配になる。"""
+    a = rng().standard_normal(shape)
+    with pytest.raises(ValueError, match="f "):
+        numerical_gradient(lambda a: a.sum(axis=tuple(range(a.ndim - 1)))[: len(a)], a)
+
+
+@pytest.mark.parametrize(
+    ("a", "rtol"),
+    [
+        (np.array([1, 2, 3], np.float16), 0.05),
+        (np.array([1, 2, 3], np.float32), 1e-3),
+        (np.array([1000, 2000], np.float32), 1e-3),
+        (np.array([1e12, -2e12]), 1e-6),
+        (np.array([1.0, 1e6], np.longdouble), 1e-6),
+        (np.array([1.0, 2e3], ">f8"), 1e-6),
+    ],
+)
+def test_the_default_step_survives_the_rounding_of_the_point(a, rtol):
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(numerical_gradient(np.sum, a), 1.0, rtol=rtol)
+
+
+@pytest.mark.parametrize(
+    ("a", "h"),
+    [
+        (np.ones(3, np.float16), 1e-5),
+        (np.ones(3, np.float32), 1e-8),
+        (np.array([1e3, 2e3], np.float32), 1e-5),
+        (np.array([1e12]), 1e-5),
+        (np.array([0.0, 1.0]), 1e-17),
+    ],
+)
+def test_a_step_that_vanishes_is_refused_instead_of_giving_0(a, h):
+    with pytest.raises(ValueError, match="丸めで消えます"):
+        numerical_gradient(np.sum, a, h)
+
+
+@pytest.mark.parametrize(
+    ("a", "h"), [(np.array([100.0], np.float32), 1e-5), (np.array([1e11]), 1e-4)]
+)
+def test_a_step_that_almost_vanishes_is_told(a, h):
+    with pytest.warns(RuntimeWarning, match="100 倍より小さい"):
+        numerical_gradient(np.sum, a, h)
+
+
+def test_a_gradient_below_the_rounding_of_the_value_is_told():
+    with pytest.warns(RuntimeWarning, match="f の値の丸め"):
+        numerical_gradient(np.sum, np.array([1e-300, 1e300]))
+
+
+def test_an_array_that_cannot_be_moved_is_refused():
+    a = np.ones(3)
+    a.flags.writeable = False
+    with pytest.raises(ValueError, match="書き換えられる"):
+        numerical_gradient(np.sum, a)
+
+
+# ---- 標準化していない入力
+
+
+def table(r):
+    return np.c_[r.normal(35, 10, 20), r.normal(5e6, 1e6, 20), r.normal(2000, 10, 20)]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 255.0, 1e4])
+@pytest.mark.parametrize("norm", [None, BatchNorm, LayerNorm])
+def test_a_right_backward_is_not_accused_for_the_scale_of_the_input(scale, norm):
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), norm=norm)
+    checks = check_gradients(network, scale * X, LABELS)
+    assert [check.name for check in checks if not check.ok() and not check.blind] == []
+
+
+def test_columns_of_very_different_sizes_are_judged():
+    r = rng()
+    network = mlp([3, 8, 2], tanh, normal(1e-7), rng=r)
+    checks = check_gradients(network, table(r), r.integers(0, 2, 20))
+    assert [check.name for check in checks if not check.ok() and not check.blind] == []
+    assert not checks[0].blind
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 255.0])
+@pytest.mark.parametrize("broken", [ForgetfulBatchNorm, DetachedVariance])
+def test_a_wrong_backward_is_still_found_at_that_scale(scale, broken):
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng(), norm=broken)
+    first = check_gradients(network, scale * X, LABELS)[0]
+    assert not first.ok()
+    assert first.relative > 1e-3
+
+
+def test_a_given_step_is_kept_and_its_truncation_is_told():
+    """刻みを指定したら変えない。切り捨てが大きければ「合格」でも「間違い」でもなく、雑音が大きい。"""
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng())
+    fine, coarse = (check_gradients(network, X, LABELS, h=h)[0] for h in (1e-5, 0.3))
+    assert coarse.error > 1e3 * fine.error
+    assert coarse.noise > 0.5 * coarse.error
+    assert fine.ok()
+    assert coarse.ok()

@@ -6,9 +6,10 @@ import pytest
 from vgbook.activations import gelu, relu, sigmoid, silu, tanh
 from vgbook.clinic.lsuv import lsuv
 from vgbook.initializers import constant, normal, orthogonal
-from vgbook.layers.affine import Affine
+from vgbook.layers.affine import Activate, Affine
 from vgbook.layers.normalization import BatchNorm
-from vgbook.network import mlp
+from vgbook.layers.residual import Residual
+from vgbook.network import Network, mlp
 from vgbook.signals import signals
 
 
@@ -64,7 +65,31 @@ def test_what_cannot_be_scaled_is_named():
     network = mlp([20, 20, 3], relu, orthogonal(), rng=rng())
     with pytest.raises(ValueError, match="x の特徴数は 20"):
         lsuv(network, x[:, :5])
-    with pytest.raises(ValueError, match="tolerance"):
-        lsuv(network, x, tolerance=0)
-    with pytest.raises(ValueError, match="rounds"):
-        lsuv(network, x, rounds=0)
+    network.affines[1].params["b"][0, 0] = 10.0  # バイアスだけで分散が 1 を超える
+    kept = network.affines[1].params["W"].copy()
+    with pytest.raises(ValueError, match="2 番目の層は、バイアスだけで"):
+        lsuv(network, x)
+    np.testing.assert_array_equal(network.affines[1].params["W"], kept)
+
+
+@pytest.mark.parametrize("size", [0.1, 0.9])
+def test_a_bias_is_taken_into_account_exactly(size):
+    x = rng(1).standard_normal((50, 20))
+    network = mlp([20] * 4, tanh, orthogonal(gain=[0.1, 3.0]), rng=rng())
+    for affine in network.affines:
+        b = rng(2).standard_normal(affine.params["b"].shape)
+        affine.params["b"][:] = size * (b - b.mean(-1, keepdims=True)) / b.std(-1, keepdims=True)
+    np.testing.assert_allclose(variances(lsuv(network, x), x), 1, rtol=1e-9)
+
+
+def test_the_branches_of_residual_blocks_are_scaled_too():
+    x = rng(1).standard_normal((50, 20))
+
+    def affine(seed):
+        return Affine(normal(3.0)(20, 20, rng=rng(seed)))
+
+    inner = Residual([affine(1), Activate(tanh), affine(2)], scale=0.5)
+    network = lsuv(Network([affine(0), Residual([Activate(tanh), inner, affine(3)])]), x)
+    for layer in network.leaves():
+        if isinstance(layer, Affine):
+            assert layer.forward(layer.x).var() == pytest.approx(1)

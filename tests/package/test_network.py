@@ -134,7 +134,7 @@ def test_predict_uses_running_statistics_and_returns_to_training():
 
 def test_inference_is_left_even_when_something_fails_inside():
     network = mlp([3, 4, 2], relu, he(), rng=rng(), norm=BatchNorm)
-    with pytest.raises(ValueError, match="matmul"):
+    with pytest.raises(ValueError, match="特徴数は 3"):
         network.predict(np.zeros((2, 99)))
     assert network[1].training
 

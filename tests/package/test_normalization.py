@@ -108,12 +108,21 @@ def test_statistics_never_cross_members():
         np.testing.assert_array_equal(together.running_var[member], alone.running_var)
 
 
-def test_a_batch_of_one_is_degenerate():
-    """出力は β だけになり、入力の勾配は 0 になる。だから check_gradients はこれを断る。"""
+def test_a_batch_of_one_is_refused_when_learning_and_taken_when_inferring():
+    """学習時の出力は β だけになり、勾配は 0、移動平均の分散も縮んでしまう。"""
     layer = randomize(BatchNorm(n))
-    x, dy = data()
-    np.testing.assert_array_equal(layer.forward(x[:1]), layer.params["beta"])
-    np.testing.assert_array_equal(layer.backward(dy[:1]), np.zeros((1, n)))
+    kept = layer.running_var.copy()
+    with pytest.raises(ValueError, match="2 つ以上の標本"):
+        layer.forward(data()[0][:1])
+    np.testing.assert_array_equal(layer.running_var, kept)
+    layer.training = False
+    assert layer.forward(data()[0][:1]).shape == (1, n)
+
+
+def test_layer_norm_of_a_single_unit_is_refused():
+    """ユニットが 1 つなら、出力はいつも β で、勾配は 0。"""
+    with pytest.raises(ValueError, match="n には 2 以上"):
+        LayerNorm(1)
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,36 @@
 """最適化手法: torch.optim と多くのステップにわたって比べる。"""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from peers import torch
 
 from vgbook.layers.affine import Affine
 from vgbook.network import Network
-from vgbook.training.optimizers import SGD, AdaGrad, Adam, Clip, Momentum, RMSProp
+from vgbook.training.optimizers import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Clip,
+    Momentum,
+    Nesterov,
+    RMSProp,
+)
 
 PAIRS = [
     (SGD, lambda p, lr: torch.optim.SGD(p, lr=lr)),
     (Momentum, lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9)),
+    (Nesterov, lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9, nesterov=True)),
     (AdaGrad, lambda p, lr: torch.optim.Adagrad(p, lr=lr)),
     (RMSProp, lambda p, lr: torch.optim.RMSprop(p, lr=lr)),
     (Adam, lambda p, lr: torch.optim.Adam(p, lr=lr)),
+    (AdamW, lambda p, lr: torch.optim.AdamW(p, lr=lr)),
 ]
-NAMES = ["SGD", "Momentum", "AdaGrad", "RMSProp", "Adam"]
+NAMES = [ours.__name__ for ours, _ in PAIRS]
+WITH_RECORD = [ours for ours, _ in PAIRS if ours is not SGD]
 STEPS = 300
 
 
@@ -100,7 +115,7 @@ def test_a_diverged_member_does_not_disturb_the_others():
 
 @pytest.mark.parametrize("bad", [0, -0.1, np.nan, np.inf, "0.1", [0.1, 0.0], None])
 def test_learning_rates_must_be_positive(bad):
-    for kind in (SGD, Momentum, AdaGrad, RMSProp, Adam):
+    for kind, _ in PAIRS:
         with pytest.raises(ValueError, match="lr には正の"):
             kind(bad)
 
@@ -111,12 +126,14 @@ def test_coefficients_must_be_fractions():
         lambda: RMSProp(0.1, alpha=-0.1),
         lambda: Adam(0.1, betas=(0.9, 1.0)),
         lambda: AdaGrad(0.1, eps=0),
+        lambda: Momentum(0.1, momentum=False),
+        lambda: AdamW(0.1, weight_decay=-0.1),
     ):
         with pytest.raises(ValueError, match="受け取った値"):
             make()
 
 
-@pytest.mark.parametrize("kind", [Momentum, AdaGrad, RMSProp, Adam])
+@pytest.mark.parametrize("kind", WITH_RECORD)
 def test_a_record_of_one_network_is_not_carried_to_another(kind):
     first, second = (Network([Affine(np.ones((3, 4)))]) for _ in range(2))
     for network in (first, second):
@@ -168,3 +185,91 @@ def test_a_step_before_the_gradients_is_refused_and_leaves_no_trace(make):
     network.gradients(np.ones((3, 1)))
     optimizer.step(network)
     assert np.all(network[0].params["W"] < 1)
+
+
+# ---- 保存して、続きから
+
+
+def prepared(weights=1.0, size=(3, 4)):
+    network = Network([Affine(np.full(size, weights))])
+    network[0].grads = {"W": np.full(size, 0.5), "b": np.full((1, size[1]), 0.5)}
+    return network
+
+
+@pytest.mark.parametrize("make", [*WITH_RECORD, lambda lr: Clip(Adam(lr), 1.0)])
+def test_training_goes_on_from_files_as_if_it_had_never_stopped(make):
+    network, optimizer = prepared(), make(0.1)
+    for _ in range(3):
+        optimizer.step(network)
+    again, loaded = (pickle.loads(pickle.dumps(it)) for it in (network, optimizer))
+    for _ in range(3):
+        optimizer.step(network)
+        loaded.step(again)
+    np.testing.assert_array_equal(again[0].params["W"], network[0].params["W"])
+    assert len(pickle.dumps(optimizer)) < len(pickle.dumps([network, optimizer]))
+
+
+@pytest.mark.parametrize("make", [*WITH_RECORD, lambda lr: Clip(Adam(lr), 1.0)])
+def test_the_record_goes_over_to_a_copy_when_it_is_told_so(make):
+    network, optimizer = prepared(), make(0.1)
+    optimizer.step(network)
+    best, same = copy.deepcopy(network), copy.deepcopy(optimizer)
+    with pytest.raises(ValueError, match="bind"):
+        optimizer.step(best)
+    optimizer.bind(best)
+    optimizer.step(best)
+    same.step(network)
+    np.testing.assert_array_equal(best[0].params["W"], network[0].params["W"])
+    with pytest.raises(ValueError, match="記録の形"):
+        optimizer.bind(prepared(size=(4, 3)))
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW])
+def test_a_refused_step_changes_nothing_and_is_not_counted(kind):
+    first, second = prepared(), prepared()
+    optimizer, twin = kind(0.1), kind(0.1)
+    optimizer.step(first)
+    with pytest.raises(ValueError, match="1 つのネットワーク"):
+        optimizer.step(second)
+    optimizer.step(first)
+    for _ in range(2):
+        twin.step(second)
+    np.testing.assert_array_equal(first[0].params["W"], second[0].params["W"])
+
+
+# ---- 大きすぎる勾配
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [(np.float32, 1e20), (np.float32, 7e37), (np.float64, 1e200), (np.float64, 4e307)],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_clipping_holds_for_gradients_whose_squares_overflow(dtype, size, sign):
+    layer = Affine(np.zeros((2, 1), dtype))
+    g = sign * np.array([[3 * size], [4 * size]], dtype)
+    layer.grads = {"W": g, "b": np.zeros((1, 1), dtype)}
+    Clip(SGD(1.0), 5.0).step(Network([layer]))
+    np.testing.assert_allclose(layer.params["W"].ravel(), [-3 * sign, -4 * sign], rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_a_gradient_that_is_not_finite_marks_its_member_and_no_other(bad):
+    layer = Affine(np.ones((2, 1, 1)))
+    layer.grads = {"W": np.array([[[bad]], [[30.0]]]), "b": np.full((2, 1, 1), 40.0)}
+    Clip(SGD(1.0), 5.0).step(Network([layer]))
+    assert np.isnan(layer.params["W"][0])
+    assert np.isnan(layer.params["b"][0])
+    np.testing.assert_allclose(layer.params["W"][1], 1 - 3.0)
+
+
+@pytest.mark.parametrize("make", [AdaGrad, RMSProp, Adam, AdamW])
+def test_squares_that_overflow_are_not_taken_for_a_network_that_rests(make):
+    """√∞ で割ると更新が 0 になり、重みは動かず、損失も有限のまま。発散の印 NaN を残す。"""
+    layer = Affine(np.ones((2, 1, 1), np.float32))
+    network, optimizer = Network([layer]), make(0.1)
+    layer.grads = {"W": np.float32([[[1e25]], [[1.0]]]), "b": np.zeros((2, 1, 1), np.float32)}
+    with np.errstate(over="ignore"):
+        optimizer.step(network)
+    assert np.isnan(layer.params["W"][0])
+    assert layer.params["W"][1] < 1

@@ -9,7 +9,13 @@ from vgbook import activations, initializers
 from vgbook.layers.normalization import BatchNorm, LayerNorm
 from vgbook.network import mlp
 
-CORE = ["layers", "normalization", "losses", "network", "optimizers"]
+CORE = [
+    "layers/affine",
+    "layers/normalization",
+    "network",
+    "training/losses",
+    "training/optimizers",
+]
 
 
 @pytest.mark.parametrize("module", CORE)

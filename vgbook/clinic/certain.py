@@ -227,7 +227,7 @@ def half_precision(subject: Subject, measured: Measurement) -> Iterator[Finding]
         yield finding(
             "underflow",
             tuple(lost),
-            f"float16 の δ の {100 * share:.0f} % が 0 で、損失を 2¹⁴ 倍すると戻る",
+            f"float16 の δ の {100 * share:.0f} % が 0 で、損失を 2^14 倍すると戻る",
         )
 
 

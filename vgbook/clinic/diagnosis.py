@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vgbook._edge import check_callable, check_data, check_positive
+from vgbook._edge import check_callable, check_data, check_flag, check_positive
 from vgbook.clinic.numpy_model import Subject, diagnose_network
 from vgbook.clinic.record import Thresholds
 from vgbook.clinic.report import Diagnosis
@@ -90,6 +90,9 @@ def diagnose(
     """
     limits = _check_thresholds(thresholds)
     check_positive("seconds", seconds)
+    check_flag("trial", trial)
+    if step is not None:
+        check_callable("step", step)
     if _is_torch(model):
         from vgbook.clinic.torch_model import diagnose_torch
 
@@ -97,7 +100,7 @@ def diagnose(
             model, x, y, loss=loss, optimizer=optimizer, step=step, trial=trial,
             seconds=seconds, limits=limits,
         )  # fmt: skip
-    check_network(model)
+    check_network(model, "model")
     return diagnose_network(_subject(model, x, y, loss, optimizer, lr), lr, limits, trial)
 
 
@@ -130,7 +133,7 @@ def _subject(
         raise ValueError(
             f"network には 1 つのネットワークを渡してください。受け取った集団: {network.ensemble}"
         )
-    x = check_data("x", x, width=network.affines[0].params["W"].shape[-2])
+    x = check_data("x", x, width=network.n_in)
     if x.ndim != 2 or len(x) < 2:  # 1 個では、標本間の差がどの層でも 0 になる
         raise ValueError(
             f"x には 2 個以上の標本 (N, n_in) を渡してください。受け取った形: {x.shape}"

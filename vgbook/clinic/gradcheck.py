@@ -5,12 +5,21 @@
 """
 
 import copy
+import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vgbook._edge import Array, check_callable, check_data, check_positive
+from vgbook._edge import (
+    Array,
+    as_array,
+    check_callable,
+    check_data,
+    check_positive,
+    check_real,
+)
 from vgbook.layers.affine import Activate
 from vgbook.layers.normalization import BatchNorm
 from vgbook.network import Network, check_network
@@ -20,22 +29,41 @@ ROUNDING_STEPS = 10
 """順伝播 1 回で積もる丸め誤差を、計算機イプシロンの何個分と見るか。"""
 
 
-def _shaken(f: Callable[[], Any], a: Array, h: float) -> Iterator[tuple[Any, Any, Any]]:
-    """末尾 2 軸の要素を 1 つずつ ±h だけ動かし、(位置, f(+h), f(−h)) を返す。"""
-    for index in np.ndindex(a.shape[-2:]):
+def _default_step(dtype: Any) -> float:
+    """切り捨て h² と丸め ε/h がつり合う ∛ε を、10 のべきに丸めた刻み幅。float64 なら 1e-5。"""
+    return float(10.0 ** round(math.log10(np.cbrt(np.finfo(dtype).eps))))
+
+
+def _steps(a: Array, h: float | None, dtype: Any) -> Array:
+    """要素ごとの刻み幅。自動なら、大きな値では値に比例させて、丸めに消えないようにする。"""
+    if h is not None:
+        return np.full(a.shape, h)
+    steps: Array = _default_step(dtype) * np.maximum(1.0, np.abs(a).astype(float))
+    return steps
+
+
+def _shaken(
+    f: Callable[[], Any], a: Array, steps: Array, members: int
+) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """``members`` 本の集団の軸の後の要素を 1 つずつ動かし、(位置, f(+h), f(−h), 幅) を返す。
+
+    幅は、丸めた後に実際に動いた長さ。2h で割ると、丸めで縮んだり消えたりした刻みに気づけない。
+    """
+    for index in np.ndindex(a.shape[members:]):
         at = (..., *index)
-        kept = a[at].copy()
-        a[at] = kept + h
+        kept, step = a[at].copy(), steps[at]
+        ends, values = [], []
         try:
-            plus = f()
-            a[at] = kept - h
-            minus = f()
+            for sign in (1, -1):
+                a[at] = kept + sign * step
+                ends.append(a[at].astype(np.result_type(a, float)))
+                values.append(f())
         finally:
             a[at] = kept
-        yield at, plus, minus
+        yield at, *values, ends[0] - ends[1]
 
 
-def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float = 1e-5) -> Array:
+def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = None) -> Array:
     r"""中心差分による数値微分。
 
     .. math:: \frac{\partial f}{\partial a_i} \approx
@@ -46,11 +74,13 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float = 1e-5) -> 
     Parameters
     ----------
     f : callable
-        ``a`` から値を返す関数。集団なら要素ごとの値 (...) を返します。
-    a : ndarray, shape (n,) or (..., m, n)
-        微分する点。計算の間だけ書き換え、終わると元に戻します。
-    h : float
-        刻み幅 (正)。
+        ``a`` から 1 つの数を返す関数。``a`` が集団の配列 (..., m, n) なら、要素ごとの値 (...) を
+        返してもかまいません。要素の値は、自分の (m, n) だけで決まるものとします。
+    a : ndarray
+        微分する点。どんな形でもかまいません。計算の間だけ書き換え、終わると元に戻します。
+    h : float, optional
+        刻み幅 (正)。省略すると、``a`` の型と値の大きさに合わせます (float64 の 1 以下の値なら
+        1e-5、float32 なら 1e-2)。
 
     Returns
     -------
@@ -60,9 +90,15 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float = 1e-5) -> 
     Raises
     ------
     ValueError
-        ``a`` が空か有限でないとき、``h`` が正でないとき。
+        ``a`` が空か有限でないか書き込み禁止のとき、``h`` が正でないか丸めで消えるとき、``f`` の値の
+        形が違うとき。
     TypeError
-        ``a`` が浮動小数点数の配列でないとき。
+        ``a`` が浮動小数点数の配列でないとき、``f`` が関数でないか実数を返さないとき。
+
+    Warns
+    -----
+    RuntimeWarning
+        ``h`` が ``a`` の丸めの 100 倍より小さく、勾配の桁が出ないとき。
 
     Examples
     --------
@@ -71,15 +107,82 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float = 1e-5) -> 
     array([2., 4., 6.])
     """
     check_callable("f", f)
-    check_positive("h", h)
+    if h is not None:
+        check_positive("h", h)
     if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
         raise TypeError(f"a には浮動小数点数の配列を渡してください。受け取った値: {a!r}")
-    if a.size == 0 or not np.all(np.isfinite(a)):
-        raise ValueError(f"a には空でなく有限な配列を渡してください。受け取った値: {a!r}")
-    gradient = np.empty_like(a)
-    for at, plus, minus in _shaken(lambda: f(a), a, h):
-        gradient[at] = (plus - minus) / (2 * h)
+    point = as_array("a", a)
+    if a.size == 0 or not np.all(np.isfinite(a)) or not a.flags.writeable:
+        raise ValueError(
+            f"a には空でなく有限で、書き換えられる配列を渡してください。受け取った値: {a!r}"
+        )
+    steps = _steps(point, h, a.dtype)
+    _check_steps(point, steps)
+    value = check_real("f の値", f(a))
+    if value.size != 1 and value.shape != point.shape[:-2]:
+        raise ValueError(
+            "f は 1 つの数か、集団の要素ごとの値を返さなければなりません。"
+            f"a の形は {point.shape}、受け取った値の形: {value.shape}"
+        )
+    members = 0 if value.size == 1 else value.ndim
+    gradient = np.empty_like(point)
+    for at, plus, minus, width in _shaken(lambda: f(a), point, steps, members):
+        change = np.subtract(plus, minus)
+        gradient[at] = (change if members else change.reshape(width.shape)) / width
+    if members:
+        _check_independence(f, a, point, steps, value)
+    _warn_of_rounding(point, steps, value, gradient)
     return gradient
+
+
+def _check_steps(a: Array, steps: Array) -> None:
+    ends = [(a + sign * steps).astype(a.dtype) for sign in (1, -1)]
+    if np.any(ends[0] == ends[1]):
+        raise ValueError(
+            f"h が小さすぎて、{a.dtype} の a に足しても丸めで消えます。h を大きくするか、"
+            f"a を float64 にしてください。受け取った h: {steps.min():g}、"
+            f"|a| の最大値: {np.abs(a).max():g}"
+        )
+
+
+def _warn_of_rounding(a: Array, steps: Array, value: Array, gradient: Array) -> None:
+    """刻みか勾配が、a や f の値の丸めに埋もれるなら知らせる。"""
+    rounding = np.finfo(a.dtype).eps * np.abs(a).astype(float)
+    noise = np.finfo(value.dtype).eps * float(np.abs(value).max()) / float(steps.min())
+    top = float(np.abs(gradient).max())
+    if np.any(steps < 100 * rounding):
+        buried = (
+            f"h = {steps.min():g} は {a.dtype} の a の丸め {rounding.max():.1g} の 100 倍より小さい"
+        )
+    elif 0 < top < noise:
+        buried = f"f の値の丸めの雑音 {noise:.1g} が、勾配の最大値 {top:.1g} より大きい"
+    else:
+        return
+    warnings.warn(
+        f"{buried}ので、勾配の桁が出ません。h を大きくするか、a を float64 にして、値の大きさを"
+        "そろえてください。",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def _check_independence(
+    f: Callable[[Array], Any], a: Array, point: Array, steps: Array, value: Array
+) -> None:
+    """集団の 1 番目の要素だけを動かしたとき、ほかの要素の値が変わらないこと。"""
+    first = (0,) * value.ndim
+    kept = point[first].copy()
+    point[first] += steps[first].astype(point.dtype)
+    try:
+        moved = np.not_equal(np.asarray(f(a)), value)
+    finally:
+        point[first] = kept
+    moved[first] = False
+    if moved.any():
+        raise ValueError(
+            "f の値は、集団の要素ごとに、自分の配列だけで決まらなければなりません。配列の全体から"
+            f" 1 つの数を求めるなら、その数だけを返してください。受け取った値の形: {value.shape}"
+        )
 
 
 class Check(NamedTuple):
@@ -92,11 +195,11 @@ class Check(NamedTuple):
     scale: float
     """勾配の大きさの最大値。"""
     noise: float
-    """数値微分に混じる丸めの雑音の見積もり ``10 ε |L| / h``。"""
+    """数値微分の誤差の見積もり。丸めの ``10 ε |L| / h`` に、刻みを変えて分かった切り捨てを足す。"""
     checked: int
     """比べた要素の数。"""
     kinks: int
-    """活性化関数の折れ目をまたぐので比べなかった要素の数。"""
+    """活性化関数の折れ目をまたぐか、刻みが丸めで消えるので、比べなかった要素の数。"""
 
     @property
     def relative(self) -> float:
@@ -105,7 +208,7 @@ class Check(NamedTuple):
 
     @property
     def blind(self) -> bool:
-        """勾配が雑音に埋もれていて、合っているとも違うとも言えないか。"""
+        """勾配が数値微分の誤差に埋もれていて、合っているとも違うとも言えないか。"""
         return self.checked == 0 or self.scale <= self.noise
 
     def ok(self, tolerance: float = 1e-6) -> bool:
@@ -119,7 +222,7 @@ def check_gradients(
     labels: Array,
     *,
     loss: Callable[[Array, Array], tuple[Array, Array]] = softmax_cross_entropy,
-    h: float = 1e-5,
+    h: float | None = None,
 ) -> list[Check]:
     """すべての重みと入力 x について、逆伝播を数値微分と比べる。
 
@@ -133,8 +236,11 @@ def check_gradients(
         ``loss`` に渡す正解。
     loss : callable
         ``(出力, 正解)`` から ``(損失, ∂L/∂出力)`` を返す関数。
-    h : float
-        数値微分の刻み幅 (正)。
+    h : float, optional
+        数値微分の刻み幅 (正)。省略すると、型に合わせて選び (float64 なら 1e-5、float32 なら 1e-2)、
+        大きな値では値に比例させます。差があるときは、刻みを細かくして、数値微分の切り捨てなのか
+        逆伝播の間違いなのかを見分けます。指定すると刻みは変えず、半分の刻みとの差から切り捨てを
+        見積もります。
 
     Returns
     -------
@@ -143,8 +249,11 @@ def check_gradients(
 
     Raises
     ------
+    TypeError
+        ``network`` が Network でないとき、``x`` が実数でないとき、``loss`` が関数でないとき。
     ValueError
-        ``x`` が空か有限でない・形が合わないとき、バッチ正規化に大きさ 1 のバッチを渡したとき。
+        ``h`` が正でないとき、``x`` が空・有限でない・形が合わないとき、バッチ正規化に大きさ 1 の
+        バッチを渡したとき。
 
     Examples
     --------
@@ -161,8 +270,9 @@ def check_gradients(
     """
     check_network(network)
     check_callable("loss", loss)
-    check_positive("h", h)
-    x = check_data("x", x, width=network.affines[0].params["W"].shape[-2])
+    if h is not None:
+        check_positive("h", h)
+    x = check_data("x", x, width=network.n_in)
     if x.ndim != 2:
         raise ValueError(f"x の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
     if len(x) == 1 and any(
@@ -180,8 +290,8 @@ def check_gradients(
     dx = network.backward(dy)
     # 粗いほうの型の丸めが効く。float32 の重みを float64 の入力で検算することもある
     params = [param for layer in network for param in layer.params.values()]
-    eps = max(np.finfo(a.dtype).eps for a in (x, *params))
-    noise = ROUNDING_STEPS * float(eps * np.max(np.abs(value)) / h)
+    dtype = max((a.dtype for a in (x, *params)), key=lambda dtype: np.finfo(dtype).eps)
+    rounding = ROUNDING_STEPS * float(np.finfo(dtype).eps * np.max(np.abs(value)))
 
     def loss_and_sides() -> tuple[Any, Array]:
         value, _ = loss(network.forward(x), labels)
@@ -194,28 +304,78 @@ def check_gradients(
     ]
     # 数値微分の順伝播は grads を変えないが、逆伝播の結果は先に写しておく
     return [
-        _compare(name, param, grad.copy(), loss_and_sides, h, noise)
+        _compare(name, param, grad.copy(), loss_and_sides, _steps(param, h, dtype), rounding, h)
         for name, param, grad in [*arrays, ("x", x, dx)]
     ]
 
 
+class _Differences(NamedTuple):
+    """ある刻みでの数値微分、比べられる要素か、丸めの雑音。"""
+
+    numeric: Array
+    smooth: Array
+    noise: float
+
+
 def _compare(
-    name: str, a: Array, grad: Array, f: Callable[[], tuple[Any, Array]], h: float, noise: float
+    name: str,
+    a: Array,
+    grad: Array,
+    f: Callable[[], tuple[Any, Array]],
+    steps: Array,
+    rounding: float,
+    h: float | None,
 ) -> Check:
-    numeric, smooth = np.zeros_like(a), np.zeros(a.shape, dtype=bool)
-    for at, (plus, sides_plus), (minus, sides_minus) in _shaken(f, a, h):
-        numeric[at] = (plus - minus) / (2 * h)
-        smooth[at] = np.all(sides_plus == sides_minus, axis=-1)
-    difference = np.abs(numeric - grad)[smooth]
-    size = np.maximum(np.abs(numeric), np.abs(grad))[smooth]
+    found = [_differences(a, f, steps, rounding)]
+    check = _judge(name, grad, found[0], found[0].noise)
+    if check.ok():
+        return check
+    # 差があるときだけ、刻みを変える。切り捨てなら刻みとともに減り、逆伝播の間違いなら減らない
+    if h is not None:
+        found.append(_differences(a, f, steps / 2, rounding))
+        return _judge(name, grad, found[0], 2 * _doubt(found, 0))
+    while found[-1].noise * 10 <= check.scale / 100:
+        found.append(_differences(a, f, steps / 10 ** len(found), rounding))
+    doubts = [_doubt(found, i) for i in range(len(found))]
+    best = int(np.argmin(doubts))
+    return _judge(name, grad, found[best], doubts[best])
+
+
+def _differences(
+    a: Array, f: Callable[[], tuple[Any, Array]], steps: Array, rounding: float
+) -> _Differences:
+    numeric, smooth = np.zeros(a.shape), np.zeros(a.shape, dtype=bool)
+    members = a.ndim - 2
+    for at, (plus, sides_plus), (minus, sides_minus), width in _shaken(f, a, steps, members):
+        numeric[at] = np.subtract(plus, minus) / np.where(width == 0, np.inf, width)
+        smooth[at] = np.all(sides_plus == sides_minus, axis=-1) & (width != 0)
+    return _Differences(numeric, smooth, rounding / float(steps.min()))
+
+
+def _doubt(found: list[_Differences], i: int) -> float:
+    """i 番目の刻みの誤差の見積もり: 丸めの雑音と、より細かい刻みとの食い違いの和。
+
+    すぐ下の刻みとは食い違いのすべてを、もっと細かい刻みとは、その雑音を超える分だけを数える。
+    """
+    here = found[i]
+    gaps = [
+        float(np.abs(finer.numeric - here.numeric)[finer.smooth & here.smooth].max(initial=0.0))
+        - (finer.noise if distance else 0.0)
+        for distance, finer in enumerate(found[i + 1 :])
+    ]
+    return here.noise + max([0.0, *gaps])
+
+
+def _judge(name: str, grad: Array, found: _Differences, noise: float) -> Check:
+    numeric, smooth, _ = found
     checked = int(np.count_nonzero(smooth))
     return Check(
         name=name,
-        error=float(difference.max(initial=0.0)),
-        scale=float(size.max(initial=0.0)),
+        error=float(np.abs(numeric - grad)[smooth].max(initial=0.0)),
+        scale=float(np.maximum(np.abs(numeric), np.abs(grad))[smooth].max(initial=0.0)),
         noise=noise,
         checked=checked,
-        kinks=a.size - checked,
+        kinks=grad.size - checked,
     )
 
 

@@ -3,18 +3,23 @@
 活性化関数ごとの理論の代わりに、実際の出力を測って重みを割ります。どんな活性化関数にも使えます。
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from vgbook._edge import Array, check_count, check_data, check_positive
-from vgbook.layers.affine import Affine
+from vgbook._edge import Array, check_data
+from vgbook.layers.affine import Affine, Layer
+from vgbook.layers.residual import Residual
 from vgbook.network import Network, check_network
 
 
-def lsuv(network: Network, x: Array, *, tolerance: float = 0.01, rounds: int = 10) -> Network:
-    """各アフィン変換の出力の分散が 1 になるように、重みを入力側から順に割る。
+def lsuv(network: Network, x: Array) -> Network:
+    r"""各アフィン変換の出力の分散が 1 になるように、重みを入力側から順に割る。
 
-    直交行列の初期値 (`orthogonal`) から始めるのが元の提案です。出典: Mishkin and Matas (2016),
-    Algorithm 1。
+    バイアスがなければ、重みを出力の標準偏差で割るだけです。バイアスがあれば、
+    :math:`\mathrm{Var}[s\,xW + b] = 1` を s について解き、重みを s 倍します。残差ブロックの枝の
+    中も、計算の順に合わせます。直交行列の初期値 (`orthogonal`) から始めるのが元の提案です。
+    出典: Mishkin and Matas (2016), Algorithm 1。元の手続きは、割り直しを繰り返します。
 
     Parameters
     ----------
@@ -22,10 +27,6 @@ def lsuv(network: Network, x: Array, *, tolerance: float = 0.01, rounds: int = 1
         重みを書き換えるネットワーク (集団でもよい)。
     x : ndarray, shape (N, n_in)
         データのミニバッチ。
-    tolerance : float
-        分散と 1 の差の許容値 (正)。
-    rounds : int
-        1 つの層を割り直す回数の上限。バイアスが 0 なら 1 回で合います。
 
     Returns
     -------
@@ -34,8 +35,11 @@ def lsuv(network: Network, x: Array, *, tolerance: float = 0.01, rounds: int = 1
 
     Raises
     ------
+    TypeError
+        ``network`` が Network でないとき、``x`` が実数の配列でないとき。
     ValueError
-        データの形が合わないとき、出力の分散が 0 か有限でなく、割れないとき。
+        データの形が合わないとき、出力の分散が 0 か有限でなく、割れないとき、バイアスだけで出力の
+        分散が 1 以上になり、重みでは合わせられないとき。
 
     Examples
     --------
@@ -46,24 +50,41 @@ def lsuv(network: Network, x: Array, *, tolerance: float = 0.01, rounds: int = 1
     np.float64(1.0)
     """
     check_network(network)
-    check_positive("tolerance", tolerance)
-    check_count("rounds", rounds)
-    x = check_data("x", x, width=network.affines[0].params["W"].shape[-2])
-    for number, layer in enumerate(network):
-        if isinstance(layer, Affine):
-            _unit_variance(layer, x, tolerance, rounds, number)
-        x = layer.forward(x)
+    _scale_all(network.layers, check_data("x", x, width=network.n_in), "")
     return network
 
 
-def _unit_variance(layer: Affine, x: Array, tolerance: float, rounds: int, number: int) -> None:
-    for _ in range(rounds):
-        var = layer.forward(x).var(axis=(-2, -1), keepdims=True)
-        if not np.all(np.isfinite(var) & (var > 0)):
-            raise ValueError(
-                f"network の {number} 番目の層は、出力の分散が 0 か有限でないので割れません。"
-                f"測った分散: {var.ravel()}"
-            )
-        if np.all(np.abs(var - 1) < tolerance):
-            return
-        layer.params["W"] /= np.sqrt(var)
+def _scale_all(layers: Sequence[Layer], x: Array, place: str) -> Array:
+    """層を順に合わせながら信号を流す。``place`` は、いまいる残差ブロックの番号。"""
+    for number, layer in enumerate(layers):
+        if isinstance(layer, Residual):
+            x = x + layer.scale * _scale_all(layer.branch, x, f"{place}{number}.")
+            continue
+        if isinstance(layer, Affine):
+            _unit_variance(layer, x, f"{place}{number}")
+        x = layer.forward(x)
+    return x
+
+
+def _unit_variance(layer: Affine, x: Array, place: str) -> None:
+    b = layer.params["b"]
+    u = layer.forward(x) - b
+    spread = u.var(axis=(-2, -1), keepdims=True)
+    if not np.all(np.isfinite(spread) & (spread > 0)):
+        raise ValueError(
+            f"network の {place} 番目の層は、出力の分散が 0 か有限でないので割れません。"
+            f"受け取ったデータで測った分散: {spread.ravel()}"
+        )
+    centered = b - b.mean(axis=-1, keepdims=True)
+    fixed = np.square(centered).mean(axis=-1, keepdims=True)
+    if not np.all(fixed < 1):
+        raise ValueError(
+            f"network の {place} 番目の層は、バイアスだけで出力の分散が 1 以上になるので、重みを"
+            "割っても合いません。バイアスを小さくしてください。"
+            f"受け取ったバイアスの分散: {fixed.ravel()}"
+        )
+    # s²·spread + 2s·shared + fixed = 1 の正の解。桁落ちしないほうの形を使う
+    shared = (u * centered).mean(axis=(-2, -1), keepdims=True)
+    root = np.sqrt(np.square(shared) + spread * (1 - fixed))
+    by_sum = (1 - fixed) / np.where(shared > 0, shared + root, 1)
+    layer.params["W"] *= np.where(shared > 0, by_sum, (root - shared) / spread)

@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from vgbook._edge import check_callable, check_count
+from vgbook._edge import (
+    check_callable,
+    check_count,
+    check_dtype,
+    check_positive,
+    check_shape,
+    check_slice,
+)
 from vgbook.ensemble.jobs import Run, cpus
 from vgbook.ensemble.results import run_all
-from vgbook.initializers import Initializer
+from vgbook.initializers import Initializer, check_init
 
 CACHE = 64 * 2**20
 """1 つの塊が使うメモリーの目安 [バイト]。大きいほど、塊ごとに乱数列を引き直す手間が減り、
@@ -70,6 +77,8 @@ def over_members(
     (4, 3)
     """
     check_callable("run", run)
+    check_init("init", init)
+    check_count("nbytes", nbytes, least=0)
     members = init.ensemble[0] if _splits(init) else 1
     nbytes *= math.prod(getattr(init, "ensemble", ())) // members
     check_count("seeds", seeds)
@@ -91,17 +100,29 @@ def chunk_size(members: int, nbytes: int, seeds: int) -> int:
 def take(init: Any, part: slice) -> Any:
     """塊 ``part`` の初期値。層ごとに分けた列には切り分ける軸がないので、そのまま返します。
 
+    Raises
+    ------
+    TypeError
+        ``init`` が Initializer でも、その列でもないとき、``part`` が slice でないとき。
+
     Examples
     --------
     >>> from vgbook.initializers import normal
     >>> take(normal([1.0, 0.1, 0.01]), slice(0, 2)).ensemble
     (2,)
     """
+    check_init("init", init)
+    check_slice("part", part)
     return init.members(part) if _splits(init) else init
 
 
 def take_rates(lr: ArrayLike, init: Any, part: slice) -> ArrayLike:
     """塊 ``part`` の学習率。``lr`` が集団の形の配列でなければ、そのまま返します。
+
+    Raises
+    ------
+    TypeError, ValueError
+        `take` と同じ。``lr`` が正の有限な実数でないとき。
 
     Examples
     --------
@@ -109,6 +130,9 @@ def take_rates(lr: ArrayLike, init: Any, part: slice) -> ArrayLike:
     >>> take_rates(np.array([0.1, 0.2, 0.3]), normal([1.0, 0.1, 0.01]), slice(1, 3))
     array([0.2, 0.3])
     """
+    check_positive("lr", lr, many=True)
+    check_init("init", init)
+    check_slice("part", part)
     if _splits(init) and np.ndim(lr) == len(init.ensemble):
         return np.broadcast_to(lr, init.ensemble)[part]
     return lr
@@ -125,10 +149,17 @@ def footprint(widths: Sequence[int], batch: int, dtype: DTypeLike = float) -> in
     重みと同じ形の配列を 3 つ (重み、勾配、更新の途中)、信号と同じ形の配列を層ごとに 6 つ
     (順伝播が残すものと、逆伝播の途中) と数えます。
 
+    Raises
+    ------
+    TypeError, ValueError
+        ``widths`` か ``batch`` が正の整数でないとき、``dtype`` が float32 か float64 でないとき。
+
     Examples
     --------
     >>> footprint([784, 100, 10], batch=100, dtype=np.float32)
     1216800
     """
+    widths, dtype = check_shape("widths", widths), check_dtype(dtype)
+    check_count("batch", batch)
     weights = sum(n_in * n_out for n_in, n_out in pairwise(widths))
     return np.dtype(dtype).itemsize * (3 * weights + 6 * batch * sum(widths[1:]))

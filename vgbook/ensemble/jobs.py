@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from vgbook._edge import check_count, check_rng
+from vgbook._progress import progress_bar
 
 Run: TypeAlias = Callable[[np.random.Generator, slice], Any]
 
@@ -31,7 +32,7 @@ class Job(NamedTuple):
         return int(self.part.stop - self.part.start)
 
     def __str__(self) -> str:
-        return f"{self.seed} 番の seed、集団の {self.part.start}〜{self.part.stop - 1} 番"
+        return f"{self.seed} 番の seed、集団の {self.part.start} から {self.part.stop - 1} 番"
 
 
 def run_jobs(
@@ -62,13 +63,11 @@ def run_jobs(
 
 
 def _gather(run: Run, jobs: Sequence[Job], nbytes: int, executor: Executor) -> list[Any]:
-    from tqdm import tqdm
-
     run = _send_once(executor, run)
     work = partial(_work, nbytes, os.getpid())
     futures: dict[Future[Any], Job] = {}
     total = sum(job.size for job in jobs)
-    with _cancel_on_error(futures), tqdm(total=total, desc="集団", delay=1, disable=None) as bar:
+    with _cancel_on_error(futures), progress_bar(total, "集団") as bar:
         for job in jobs:
             futures[_submit(executor, work, run, job)] = job
         for future in as_completed(futures):
@@ -104,6 +103,9 @@ def _check_finished(future: Future[Any], job: Job) -> None:
     if isinstance(error, BrokenExecutor):
         raise RuntimeError(
             f"{job}の計算が終わる前に、計算していたプロセスがなくなりました。"
+            "スクリプトで ProcessPoolExecutor を使うときは、executor を作って計算する部分を "
+            'if __name__ == "__main__": の中に置いてください。Windows や macOS では、置かないと'
+            "どのプロセスも始まりません。置いてあるなら、メモリー不足などで止められています。"
             "新しい executor で、同じ seed の rng から走らせ直せば、同じ結果になります。"
         ) from error
     if error is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from vgbook._edge import Array, as_array
 from vgbook.ensemble.jobs import Run, run_jobs
 
 
@@ -28,7 +29,24 @@ def _stack(results: Sequence[Any]) -> Any:
     first = results[0]
     if isinstance(first, tuple):
         return _rebuild(first, [_stack(field) for field in zip(*results, strict=True)])
-    return np.stack(results)
+    arrays = [_as_result(result) for result in results]
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        raise ValueError(
+            f"run の返す配列の形は、どの seed でも同じでなければなりません。受け取った形: {shapes}"
+        )
+    return np.stack(arrays)
+
+
+def _as_result(result: object) -> Array:
+    """実験の結果が数の配列であることを確かめる。辞書や文字列は、黙って箱に入れずに断る。"""
+    array = as_array("run の結果", result)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(
+            "run は、数の配列か、その tuple (NamedTuple) を返さなければなりません。"
+            f"受け取った型: {type(result).__name__}"
+        )
+    return array
 
 
 def _concatenate(chunks: Sequence[Any], axes: Sequence[Any] = ("seed", ...)) -> Any:

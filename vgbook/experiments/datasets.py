@@ -7,6 +7,7 @@ import gzip
 import math
 import os
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -119,15 +120,16 @@ def digits(dtype: DTypeLike = float, *, n_train: int = 1000) -> Dataset:
 def mnist(folder: PathLike, dtype: DTypeLike = np.float32) -> Dataset:
     """手元のフォルダにある MNIST を読む。
 
-    配布されたときの名前のまま、``train-images-idx3-ubyte``、``train-labels-idx1-ubyte``、
-    ``t10k-images-idx3-ubyte``、``t10k-labels-idx1-ubyte`` の 4 つを置いてください。
-    ``.gz`` が付いていても読めます。出典: LeCun et al. (1998), Gradient-Based Learning Applied
-    to Document Recognition。
+    ``train-images-idx3-ubyte``、``train-labels-idx1-ubyte``、``t10k-images-idx3-ubyte``、
+    ``t10k-labels-idx1-ubyte`` の 4 つか、Keras の ``mnist.npz`` を置いてください。``.gz`` が付いて
+    いても、``train-images.idx3-ubyte`` のように点で区切られていても読めます。``MNIST/raw`` や、
+    ファイルと同じ名前のフォルダの中など、2 段下まで探します。出典: LeCun et al. (1998),
+    Gradient-Based Learning Applied to Document Recognition。
 
     Parameters
     ----------
     folder : str or os.PathLike
-        4 つのファイルがあるフォルダ。
+        ファイルがあるフォルダ。``mnist.npz`` そのものでもかまいません。
     dtype : dtype
         画像の型。float32 か float64。
 
@@ -138,6 +140,8 @@ def mnist(folder: PathLike, dtype: DTypeLike = np.float32) -> Dataset:
 
     Raises
     ------
+    TypeError
+        ``folder`` がパスでないとき。
     FileNotFoundError
         フォルダかファイルがないとき。
     ValueError
@@ -159,7 +163,7 @@ def mnist_pair(folder: PathLike, name: str, dtype: DTypeLike = np.float32) -> tu
     Parameters
     ----------
     folder : str or os.PathLike
-        画像とラベルのファイルがあるフォルダ。
+        `mnist` と同じ。
     name : str
         ファイル名の先頭。訓練用は ``"train"``、試験用は ``"t10k"``。
     dtype : dtype
@@ -187,9 +191,14 @@ def mnist_pair(folder: PathLike, name: str, dtype: DTypeLike = np.float32) -> tu
     if name not in ("train", "t10k"):
         raise ValueError(f'name には "train" か "t10k" を渡してください。受け取った値: {name!r}')
     dtype = check_dtype(dtype)
-    images_path = _find(folder, f"{name}-images-idx3-ubyte")
-    labels_path = _find(folder, f"{name}-labels-idx1-ubyte")
-    images, labels = read_idx(images_path, ndim=3), read_idx(labels_path, ndim=1)
+    packed = _find_npz(folder)
+    if packed is not None:
+        images, labels = _read_npz(packed, "train" if name == "train" else "test")
+        images_path = labels_path = packed
+    else:
+        images_path = _find(folder, f"{name}-images-idx3-ubyte")
+        labels_path = _find(folder, f"{name}-labels-idx1-ubyte")
+        images, labels = read_idx(images_path, ndim=3), read_idx(labels_path, ndim=1)
     if len(images) == 0 or images.shape[1:] != (28, 28):
         raise ValueError(
             f"{images_path} は 1 枚以上の 28×28 の画像のはずです。実際の形: {images.shape}"
@@ -215,7 +224,7 @@ def read_idx(path: PathLike, ndim: int) -> Array:
     Parameters
     ----------
     path : str or os.PathLike
-        ファイル。名前が ``.gz`` で終わるなら gzip として展開します。
+        ファイル。中身が gzip なら展開します。
     ndim : int
         期待する次元の数。画像は 3、ラベルは 1。
 
@@ -250,7 +259,7 @@ def read_idx(path: PathLike, ndim: int) -> Array:
     if data[:2] != b"\0\0":
         raise ValueError(
             f"{path} は IDX 形式ではありません。00 00 で始まるはずです。"
-            f"実際の先頭: {data[:4].hex(' ')} (1f 8b なら gzip なので、名前に .gz を付けてください)"
+            f"実際の先頭: {data[:4].hex(' ')}"
         )
     if data[2] != 8:
         raise ValueError(
@@ -270,26 +279,57 @@ def read_idx(path: PathLike, ndim: int) -> Array:
 
 
 def _find(folder: PathLike, name: str) -> Path:
-    """``folder`` の中の ``name`` か ``name``.gz。"""
+    """``folder`` から 2 段下までの ``name``。``.gz`` が付いたものや、点で区切ったものでもよい。"""
     place = _path("folder", folder)
     if not place.is_dir():
         raise FileNotFoundError(
             f"folder には MNIST のフォルダを渡してください。受け取った値: {str(folder)!r}"
         )
-    for path in (place / name, place / f"{name}.gz"):
-        if path.is_file():
-            return path
+    names = [name, f"{name}.gz", name.replace("-idx", ".idx"), f"{name.replace('-idx', '.idx')}.gz"]
+    for depth in ("", "*/", "*/*/"):
+        for wanted in names:
+            for path in sorted(place.glob(depth + wanted)):
+                if path.is_file():
+                    return path
     found = sorted(path.name for path in place.iterdir())
     raise FileNotFoundError(
         f"{folder} に {name} か {name}.gz が必要です。見つかったもの: {found[:8]}"
     )
 
 
+def _find_npz(folder: PathLike) -> Path | None:
+    place = _path("folder", folder)
+    for path in (place, place / "mnist.npz"):
+        if path.suffix == ".npz" and path.is_file():
+            return path
+    return None
+
+
+def _read_npz(path: Path, part: str) -> tuple[Array, Array]:
+    """Keras の配る mnist.npz から、画像とラベルを読む。"""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"{path} から x_{part} と y_{part} を読めません。Keras の mnist.npz のはずです。"
+            f"理由: {error}"
+        ) from error
+    if images.dtype != np.uint8 or labels.dtype != np.uint8 or images.ndim != 3 or labels.ndim != 1:
+        raise ValueError(
+            f"{path} の x_{part} は (枚数, 28, 28)、y_{part} は (枚数,) の uint8 のはずです。"
+            f"実際の形と dtype: {images.shape} {images.dtype}、{labels.shape} {labels.dtype}"
+        )
+    return images, labels
+
+
 def _read_bytes(path: Path) -> bytes:
     if not path.is_file():
         raise FileNotFoundError(f"path には IDX ファイルを渡してください。受け取った値: {path}")
     data = path.read_bytes()
-    if path.suffix != ".gz":
+    # 名前から .gz が落ちた gzip も、展開されたのに .gz が残ったファイルも、よくある
+    zipped = data[:2] == b"\x1f\x8b" or (path.suffix == ".gz" and data[:2] != b"\0\0")
+    if not zipped:
         return data
     try:
         return gzip.decompress(data)

@@ -52,6 +52,8 @@ def activation_distribution(
 
     Raises
     ------
+    TypeError
+        ``activation``、``init``、``rng``、``norm`` の型が違うとき。
     ValueError
         ``depth``、``width``、``samples`` が正の整数でないとき。
 
@@ -124,6 +126,8 @@ def gradient_flow(
 
     Raises
     ------
+    TypeError
+        ``activation``、``init``、``rng``、``norm``、``executor`` の型が違うとき。
     ValueError
         ``depth``、``width``、``samples``、``seeds`` が正の整数でないとき。
 

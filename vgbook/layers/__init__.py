@@ -2,7 +2,16 @@
 
 from vgbook.layers.affine import Activate, Affine, Layer
 from vgbook.layers.normalization import BatchNorm, LayerNorm
-from vgbook.layers.recurrent import Recurrent
+from vgbook.layers.recurrent import LastStep, Recurrent
 from vgbook.layers.residual import Residual
 
-__all__ = ["Activate", "Affine", "BatchNorm", "Layer", "LayerNorm", "Recurrent", "Residual"]
+__all__ = [
+    "Activate",
+    "Affine",
+    "BatchNorm",
+    "LastStep",
+    "Layer",
+    "LayerNorm",
+    "Recurrent",
+    "Residual",
+]

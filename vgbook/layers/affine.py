@@ -4,12 +4,13 @@
 配列に書き込みません。途中の値 (`x`, `z`, `h`) を残すのは、中を覗くことがこの本の目的だからです。
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from vgbook._edge import Array
-from vgbook.activations import Activation
+from vgbook._edge import Array, check_real, signal, upstream
+from vgbook.activations import Activation, check_activation
 
 
 class Layer(Protocol):
@@ -46,6 +47,15 @@ class Affine:
     b : ndarray, shape (..., 1, n_out), optional
         バイアス。省略すると 0。バッチの軸を長さ 1 で残すのは、集団の軸と取り違えないためです。
 
+    どちらも写しをとって学習させるので、渡した配列は変わりません。
+
+    Raises
+    ------
+    TypeError
+        ``W`` か ``b`` が実数の配列でないとき。
+    ValueError
+        ``W`` か ``b`` の形が違うとき。
+
     Attributes
     ----------
     x : ndarray, shape (..., N, n_in)
@@ -64,27 +74,38 @@ class Affine:
     """
 
     def __init__(self, W: Array, b: Array | None = None) -> None:
-        if b is None:
-            b = np.zeros((*W.shape[:-2], 1, W.shape[-1]), W.dtype)
+        W = own_array("W", W)
+        shape = (*W.shape[:-2], 1, W.shape[-1])
+        b = np.zeros(shape, W.dtype) if b is None else own_array("b", b, shape)
         self.params = {"W": W, "b": b}
         self.grads: dict[str, Array] = {}
 
+    @property
+    def n_in(self) -> int:
+        """入力の特徴数。"""
+        return int(self.params["W"].shape[-2])
+
+    def __repr__(self) -> str:
+        *ensemble, n_in, n_out = self.params["W"].shape
+        return f"Affine({n_in}, {n_out}{f', ensemble={tuple(ensemble)}' if ensemble else ''})"
+
     def forward(self, x: Array) -> Array:
         """z = xW + b。"""
-        self.x = x
+        self.x = x = signal("x", x, width=self.n_in)
         z: Array = x @ self.params["W"]
         z += self.params["b"]  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
         return z
 
     def backward(self, dy: Array) -> Array:
         """δ を受け取り、dW と db を残し、δWᵀ を返す。"""
-        self.gradients(dy)
-        dx: Array = dy @ self.params["W"].mT
+        dx: Array = self.gradients(dy) @ self.params["W"].mT
         return dx
 
-    def gradients(self, dy: Array) -> None:
-        """dW と db だけを残す。δWᵀ を使う前の層がないときのため。"""
+    def gradients(self, dy: Array) -> Array:
+        """dW と db だけを残し、δ をそのまま返す。δWᵀ を使う前の層がないときのため。"""
+        dy = upstream(dy, getattr(self, "x", None), width=self.params["W"].shape[-1])
         self.grads = {"W": self.x.mT @ dy, "b": dy.sum(axis=-2, keepdims=True)}
+        return dy
 
 
 class Activate:
@@ -97,6 +118,11 @@ class Activate:
     ----------
     activation : Activation
         活性化関数。
+
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
 
     Attributes
     ----------
@@ -114,16 +140,88 @@ class Activate:
     """
 
     def __init__(self, activation: Activation) -> None:
+        check_activation("activation", activation)
         self.activation = activation
         self.params: dict[str, Array] = {}
         self.grads: dict[str, Array] = {}
 
+    def __repr__(self) -> str:
+        return f"Activate({self.activation})"
+
+    @np.errstate(under="ignore")  # 裾の exp は 0 に丸めてよい
     def forward(self, x: Array) -> Array:
         """h = φ(z)。"""
-        self.z = x
-        self.h = self.activation.f(x)
+        self.z = signal("x", x)
+        self.h = self.activation.f(self.z)
         return self.h
 
+    @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """上から来た勾配に φ′(z) を掛ける。ここが連鎖律の 1 段です。"""
-        return dy * self.activation.df(self.z)
+        return upstream(dy, getattr(self, "z", None)) * self.activation.df(self.z)
+
+
+def own_array(name: str, value: object, shape: tuple[int, ...] | None = None) -> Array:
+    """学習させる配列の写し。形は (..., m, n)、``shape`` を渡せばその形に限る。
+
+    Examples
+    --------
+    >>> own_array("W", [[1, 2]])
+    array([[1., 2.]])
+    """
+    array = check_real(name, value)
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} の形は {shape} でなければなりません。受け取った形: {array.shape}")
+    if array.ndim < 2 or array.size == 0:
+        raise ValueError(
+            f"{name} には空でない (..., n_in, n_out) の配列を渡してください。"
+            f"受け取った形: {array.shape}"
+        )
+    return np.array(array)
+
+
+def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """残差ブロックの枝を、入れ子でもすべてほどいて、層を計算の順に 1 つずつ返す。
+
+    Examples
+    --------
+    >>> from vgbook.layers.residual import Residual
+    >>> W = np.eye(2)
+    >>> list(leaves([Affine(W), Residual([Residual([Affine(W)])])]))
+    [Affine(2, 2), Affine(2, 2)]
+    """
+    for layer in layers:
+        branch = getattr(layer, "branch", None)
+        if branch is None:
+            yield layer
+        else:
+            yield from leaves(branch)
+
+
+def check_layers(name: str, layers: object) -> list[Layer]:
+    """``layers`` が層の列で、どの層のオブジェクトも 1 度だけ現れることを確かめる。"""
+    if not isinstance(layers, Sequence) or not all(map(_is_layer, layers)):
+        raise TypeError(
+            f"{name} には層 (Affine など) のリストを渡してください。Network を中に入れるときは、"
+            f"*network.layers とほどきます。受け取った値: {layers!r}"
+        )
+    found = list(leaves(layers))
+    for i, layer in enumerate(found):
+        if any(layer is before for before in found[:i]):
+            raise ValueError(
+                f"{name} の層は、どれも別のオブジェクトにしてください。層は順伝播の値を 1 回ぶん"
+                "しか残さないので、同じ層を 2 度通すと逆伝播の勾配が間違います。"
+                f"2 度現れた層: {layer!r}、受け取った値: {layers!r}"
+            )
+    return list(layers)
+
+
+def _is_layer(value: object) -> bool:
+    """`Layer` の約束を守るオブジェクトか。クラスそのもの (`Affine` など) は層ではない。"""
+    methods = (getattr(value, name, None) for name in ("forward", "backward"))
+    arrays = (getattr(value, name, None) for name in ("params", "grads"))
+    return (
+        not isinstance(value, type)
+        and all(map(callable, methods))
+        and all(isinstance(array, dict) for array in arrays)
+    )

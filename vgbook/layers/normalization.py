@@ -12,10 +12,13 @@ from vgbook._edge import (
     Shape,
     check_count,
     check_dtype,
+    check_flag,
     check_fraction,
     check_number,
     check_positive,
     check_shape,
+    signal,
+    upstream,
 )
 
 
@@ -27,6 +30,11 @@ def _standardize(x: Array, axis: int, eps: float) -> tuple[Array, Array, Array, 
     inv_std = 1.0 / np.sqrt(var + eps)
     centered *= inv_std
     return centered, inv_std, mean, var
+
+
+def _sizes(gamma: Array) -> str:
+    *ensemble, _, n = gamma.shape
+    return f"{n}, ensemble={tuple(ensemble)}" if ensemble else f"{n}"
 
 
 class BatchNorm:
@@ -68,8 +76,11 @@ class BatchNorm:
 
     Raises
     ------
+    TypeError
+        ``unbiased`` が True か False でないとき、``ensemble`` が正の整数のタプルでないとき。
     ValueError
         ``n`` が正の整数でない、``eps`` が正でない、``momentum`` が 0 以上 1 未満でないとき。
+        学習時の順伝播に、大きさ 1 のバッチを渡したとき。
 
     Examples
     --------
@@ -99,6 +110,7 @@ class BatchNorm:
         check_count("n", n)
         check_positive("eps", eps)
         check_fraction("momentum", momentum)
+        check_flag("unbiased", unbiased)
         check_number("running_var", running_var, least=0)
         dtype = check_dtype(dtype)
         shape = (*check_shape("ensemble", ensemble), 1, n)
@@ -109,9 +121,24 @@ class BatchNorm:
         self.grads: dict[str, Array] = {}
         self.training = True
 
+    @property
+    def n_in(self) -> int:
+        """入力の特徴数。"""
+        return int(self.params["gamma"].shape[-1])
+
+    def __repr__(self) -> str:
+        return f"BatchNorm({_sizes(self.params['gamma'])})"
+
     def forward(self, x: Array) -> Array:
         """正規化して γ 倍し β を足す。学習時は移動平均も進める。"""
+        x = signal("x", x, width=self.n_in)
         if self.training:
+            if x.shape[-2] < 2:
+                raise ValueError(
+                    "バッチ正規化の学習には、x に 2 つ以上の標本が必要です。標本が 1 つでは、平均を"
+                    "引いた値も勾配もすべて 0 になります。1 つの標本で推論するなら predict を"
+                    f"使ってください。受け取った形: {x.shape}"
+                )
             self.x_hat, self.inv_std, mean, var = _standardize(x, -2, self.eps)
             self._follow(mean, var, x.shape[-2])
         else:
@@ -123,13 +150,14 @@ class BatchNorm:
         return y
 
     def _follow(self, mean: Array, var: Array, n_batch: int) -> None:
-        if self.unbiased and n_batch > 1:
+        if self.unbiased:
             var = var * (n_batch / (n_batch - 1))
         self.running_mean += self.momentum * (mean - self.running_mean)
         self.running_var += self.momentum * (var - self.running_var)
 
     def backward(self, dy: Array) -> Array:
         """dγ と dβ を残し ∂L/∂x を返す。推論時は統計が定数なので γ/√(v+ε) 倍だけ。"""
+        dy = upstream(dy, getattr(self, "x_hat", None))
         gamma = (dy * self.x_hat).sum(axis=-2, keepdims=True)
         beta = dy.sum(axis=-2, keepdims=True)
         self.grads = {"gamma": gamma, "beta": beta}
@@ -156,7 +184,7 @@ class LayerNorm:
     Parameters
     ----------
     n : int
-        ユニット数。
+        ユニット数 (2 以上)。1 つでは、平均を引いた値がいつも 0 になります。
     ensemble : tuple of int
         ネットワークの集団の軸。
     eps : float
@@ -166,8 +194,10 @@ class LayerNorm:
 
     Raises
     ------
+    TypeError
+        ``ensemble`` が正の整数のタプルでないとき。
     ValueError
-        ``n`` が正の整数でないとき、``eps`` が正でないとき。
+        ``n`` が 2 以上の整数でないとき、``eps`` が正でないとき。
 
     Examples
     --------
@@ -178,7 +208,7 @@ class LayerNorm:
     def __init__(
         self, n: int, *, ensemble: Shape = (), eps: float = 1e-5, dtype: DTypeLike = float
     ) -> None:
-        check_count("n", n)
+        check_count("n", n, least=2)
         check_positive("eps", eps)
         dtype = check_dtype(dtype)
         shape = (*check_shape("ensemble", ensemble), 1, n)
@@ -186,8 +216,17 @@ class LayerNorm:
         self.params = {"gamma": np.ones(shape, dtype), "beta": np.zeros(shape, dtype)}
         self.grads: dict[str, Array] = {}
 
+    @property
+    def n_in(self) -> int:
+        """入力の特徴数。"""
+        return int(self.params["gamma"].shape[-1])
+
+    def __repr__(self) -> str:
+        return f"LayerNorm({_sizes(self.params['gamma'])})"
+
     def forward(self, x: Array) -> Array:
         """標本ごとに正規化して γ 倍し β を足す。"""
+        x = signal("x", x, width=self.n_in)
         self.x_hat, self.inv_std, _, _ = _standardize(x, -1, self.eps)
         y = self.params["gamma"] * self.x_hat
         y += self.params["beta"]
@@ -195,6 +234,7 @@ class LayerNorm:
 
     def backward(self, dy: Array) -> Array:
         """dγ と dβ を残し ∂L/∂x を返す。"""
+        dy = upstream(dy, getattr(self, "x_hat", None))
         self.grads = {
             "gamma": (dy * self.x_hat).sum(axis=-2, keepdims=True),
             "beta": dy.sum(axis=-2, keepdims=True),

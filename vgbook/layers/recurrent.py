@@ -6,8 +6,9 @@
 
 import numpy as np
 
-from vgbook._edge import Array
-from vgbook.activations import Activation
+from vgbook._edge import Array, signal, upstream
+from vgbook.activations import Activation, check_activation
+from vgbook.layers.affine import own_array
 
 
 class Recurrent:
@@ -31,6 +32,15 @@ class Recurrent:
     b : ndarray, shape (..., 1, n), optional
         バイアス。省略すると 0。
 
+    どの重みも写しをとって学習させるので、渡した配列は変わりません。
+
+    Raises
+    ------
+    TypeError
+        重みが実数の配列でないとき、``activation`` が Activation でないとき。
+    ValueError
+        重みの形が合わないとき。
+
     Attributes
     ----------
     delta : ndarray, shape (..., T, N, n)
@@ -51,15 +61,30 @@ class Recurrent:
     def __init__(
         self, Wx: Array, Wh: Array, activation: Activation, b: Array | None = None
     ) -> None:
-        if b is None:
-            b = np.zeros((*Wh.shape[:-2], 1, Wh.shape[-1]), Wh.dtype)
+        Wx = own_array("Wx", Wx)
+        *ensemble, _, n = Wx.shape
+        Wh = own_array("Wh", Wh, (*ensemble, n, n))
+        shape = (*ensemble, 1, n)
+        b = np.zeros(shape, Wh.dtype) if b is None else own_array("b", b, shape)
+        check_activation("activation", activation)
         self.activation = activation
         self.params = {"Wx": Wx, "Wh": Wh, "b": b}
         self.grads: dict[str, Array] = {}
 
+    @property
+    def n_in(self) -> int:
+        """入力の特徴数。"""
+        return int(self.params["Wx"].shape[-2])
+
+    def __repr__(self) -> str:
+        *ensemble, n_in, n = self.params["Wx"].shape
+        members = f", ensemble={tuple(ensemble)}" if ensemble else ""
+        return f"Recurrent({n_in}, {n}, {self.activation}{members})"
+
     def forward(self, x: Array) -> Array:
         """入力の列 x (..., T, N, n_in) から、隠れ状態の列 h (..., T, N, n) を返す。"""
         Wx, Wh, b = self.params.values()
+        x = _sequence("x", x, self.n_in)
         self.x, h, zs, hs = x, None, [], []
         for t in range(x.shape[-3]):
             z = x[..., t, :, :] @ Wx + b
@@ -74,6 +99,7 @@ class Recurrent:
     def backward(self, dy: Array) -> Array:
         """各時刻の ∂L/∂h_t から ∂L/∂x を返し、全時刻の和を ``grads`` に残す。"""
         Wx, Wh, _ = self.params.values()
+        dy = upstream(_sequence("dy", dy, Wh.shape[-1]), getattr(self, "h", None))
         delta = np.empty(np.broadcast_shapes(dy.shape, self.z.shape), self.z.dtype)
         back = np.zeros_like(delta[..., 0, :, :])
         for t in reversed(range(delta.shape[-3])):
@@ -90,3 +116,48 @@ class Recurrent:
         }
         dx: Array = delta @ Wx[..., None, :, :].mT
         return dx
+
+
+class LastStep:
+    """最後の時刻の隠れ状態だけを取り出す層。y = h_T で、勾配は最後の時刻にだけ届きます。
+
+    `Recurrent` の後に置くと、時刻の軸がなくなり、続く `Affine` で答えを読み出して学習できます。
+
+    Examples
+    --------
+    >>> layer = LastStep()
+    >>> layer.forward(np.array([[[1.0]], [[2.0]]]))
+    array([[2.]])
+    >>> layer.backward(np.array([[5.0]])).ravel()
+    array([0., 5.])
+    """
+
+    def __init__(self) -> None:
+        self.params: dict[str, Array] = {}
+        self.grads: dict[str, Array] = {}
+
+    def __repr__(self) -> str:
+        return "LastStep()"
+
+    def forward(self, x: Array) -> Array:
+        """隠れ状態の列 (..., T, N, n) から、最後の (..., N, n) を返す。"""
+        self.x = _sequence("x", x)
+        return self.x[..., -1, :, :]
+
+    def backward(self, dy: Array) -> Array:
+        """最後の時刻にだけ δ を返し、ほかの時刻は 0 にする。"""
+        dy = upstream(dy, getattr(self, "x", None))
+        dx = np.zeros((*dy.shape[:-2], *self.x.shape[-3:]), dy.dtype)
+        dx[..., -1, :, :] = dy
+        return dx
+
+
+def _sequence(name: str, x: object, width: int | None = None) -> Array:
+    """時刻の軸をもつ信号 (..., T, N, n) であることを確かめる。"""
+    array = signal(name, x, width=width)
+    if array.ndim < 3 or array.shape[-3] == 0:
+        raise ValueError(
+            f"{name} には (..., 時刻の数, 標本数, 特徴数) の配列を渡してください。"
+            f"受け取った形: {array.shape}"
+        )
+    return array

@@ -6,8 +6,8 @@
 
 from collections.abc import Sequence
 
-from vgbook._edge import Array, check_positive
-from vgbook.layers.affine import Layer
+from vgbook._edge import Array, check_positive, signal
+from vgbook.layers.affine import Layer, check_layers
 
 
 class Residual:
@@ -28,11 +28,15 @@ class Residual:
 
     Raises
     ------
+    TypeError
+        ``branch`` が層の列でないとき。
     ValueError
-        ``branch`` が空のとき、``scale`` が正でないとき。
+        ``branch`` が空のとき、同じ層が 2 度現れるとき、``scale`` が正でないとき。順伝播で枝の出力の
+        形が入力と違うとき。
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vgbook.layers.affine import Affine
     >>> block = Residual([Affine(np.zeros((2, 2)))])
     >>> block.forward(np.array([[1.0, 2.0]]))
@@ -42,11 +46,14 @@ class Residual:
     """
 
     def __init__(self, branch: Sequence[Layer], scale: float = 1.0) -> None:
-        self.branch = list(branch)
+        self.branch = check_layers("branch", branch)
         if not self.branch:
             raise ValueError("branch には 1 つ以上の層を渡してください。受け取った値: []")
         check_positive("scale", scale)
         self.scale = float(scale)
+
+    def __repr__(self) -> str:
+        return f"Residual({self.branch}{f', scale={self.scale:g}' if self.scale != 1 else ''})"
 
     @property
     def params(self) -> dict[str, Array]:
@@ -67,13 +74,19 @@ class Residual:
 
     def forward(self, x: Array) -> Array:
         """y = x + αF(x)。"""
-        h = x
+        h = x = signal("x", x)
         for layer in self.branch:
             h = layer.forward(h)
+        if h.shape[-2:] != x.shape[-2:]:  # 足し算は、幅 1 の出力を黙って広げてしまう
+            raise ValueError(
+                "branch の入力と出力は、標本数と特徴数が同じでなければなりません。"
+                f"受け取った形: 入力 {x.shape}、出力 {h.shape}"
+            )
         return x + self.scale * h
 
     def backward(self, dy: Array) -> Array:
         """素通りする勾配と、枝を通る勾配の和。"""
+        dy = signal("dy", dy)
         d = self.scale * dy
         for layer in reversed(self.branch):
             d = layer.backward(d)

@@ -62,6 +62,14 @@ def length_map(
 
     期待値の桁が出ない q では、警告して NaN を返します。
 
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``sigma_w`` と ``sigma_b`` が 0 以上 :math:`10^{100}` 以下の実数でないとき、``q`` が 0 以上
+        の実数でないとき、形がそろわないとき。
+
     Examples
     --------
     >>> from vgbook import tanh
@@ -92,6 +100,8 @@ def fixed_point(
 
     Raises
     ------
+    TypeError
+        ``activation`` が Activation でないとき。
     ValueError
         ``sigma_w`` か ``sigma_b`` が 0 以上 :math:`10^{100}` 以下の実数でないとき。
         2 つの形がそろわないとき。``start`` が正の有限な実数でないとき。
@@ -125,6 +135,14 @@ def chi_at(activation: Activation, q: ArrayLike, sigma_w: ArrayLike) -> Array:
 
     期待値の桁が出ない q では、警告して NaN を返します。
 
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``sigma_w`` が 0 以上 :math:`10^{100}` 以下の実数でないとき、``q`` が 0 以上
+        の実数でないとき、形がそろわないとき。
+
     Examples
     --------
     >>> from vgbook import sigmoid
@@ -140,6 +158,14 @@ def chi(activation: Activation, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0) ->
 
     q* が ``inf`` のときは、q → ∞ の極限です (ReLU なら :math:`\sigma_w^2 / 2`)。
     精度と、警告して NaN を返すときは、:func:`fixed_point` と同じです。
+
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``sigma_w`` と ``sigma_b`` が 0 以上 :math:`10^{100}` 以下の実数でないとき、形がそろわない
+        とき。
 
     Examples
     --------
@@ -158,6 +184,14 @@ def critical_sigma_w(activation: Activation, sigma_b: ArrayLike = 0.0) -> Array:
     :math:`\sigma_b^2 = q - E[\varphi^2] / E[\varphi'^2]` を q について解けば足ります。
     q が最も小さい解を採ります。解がないか、その q が安定な不動点でなければ NaN です。
     その q で期待値の桁が出ないときは、警告して NaN を返します。
+
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``sigma_b`` が 0 以上 :math:`10^{100}` 以下の実数でないとき、形がそろわない
+        とき。
 
     Examples
     --------
@@ -207,6 +241,14 @@ def correlation_map(
         次の層の相関。q が 0 や ``inf`` のときは定まらないので NaN です。
         期待値の桁が出ない q では、警告して NaN を返します。
 
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``sigma_w`` と ``sigma_b`` が 0 以上 :math:`10^{100}` 以下の実数でないとき、``c`` が -1 以上
+        1 以下でないとき、``q`` が 0 以上の実数でないとき、形がそろわないとき。
+
     Examples
     --------
     >>> from vgbook import relu
@@ -236,6 +278,14 @@ def fixed_correlation(
     ndarray, shape (...)
         :math:`c^*`。c* が 1 から :math:`10^{-6}` ほどしか離れない臨界線の間際では 1 とします。
         q* が 0 や ``inf`` のときと、:func:`fixed_point` が NaN のときは NaN です。
+
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``sigma_w`` と ``sigma_b`` が 0 以上 :math:`10^{100}` 以下の実数でないとき、形がそろわない
+        とき。
 
     Examples
     --------
@@ -281,6 +331,14 @@ def depth_scales(
     DepthScales
         ``length``, ``correlation``, ``gradient``。倍率が 1 なら ``inf``。不動点が定まらないときと、
         step のように φ が跳ぶときの ``length`` と ``correlation`` は NaN です。
+
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``sigma_w`` と ``sigma_b`` が 0 以上 :math:`10^{100}` 以下の実数でないとき、形がそろわない
+        とき。
 
     Examples
     --------

@@ -37,6 +37,13 @@ class Moments(NamedTuple):
 def mean_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
     """E φ(u)², u ~ N(0, q) を q の形で返します。``check=False`` なら精度を検査しません。
 
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``q`` が 0 以上の実数でないとき。
+
     Examples
     --------
     >>> from vgbook import relu
@@ -50,6 +57,13 @@ def mean_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
 def slope_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
     """E φ′(u)², u ~ N(0, q) を q の形で返します。``check=False`` なら精度を検査しません。
 
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``q`` が 0 以上の実数でないとき。
+
     Examples
     --------
     >>> from vgbook import relu
@@ -62,6 +76,13 @@ def slope_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
 
 def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
     """E φ, E φ², Var φ, E φ′² を求めます。プレ活性は N(0, q) に従うとします。
+
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``q`` が 0 以上の実数でないとき。
 
     Examples
     --------
@@ -89,13 +110,21 @@ def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
     標準偏差 ``gain / √n_in`` の重みなら、q は次の層でも q のままです。
     ReLU では He の :math:`\sqrt2` です。
 
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
+    ValueError
+        ``q`` が 0 以上の実数でないとき。
+
     Examples
     --------
     >>> from vgbook import relu, tanh
     >>> print(f"{gain(relu):.6f} {gain(tanh):.6f}")
     1.414214 1.592537
     """
-    return np.sqrt(np.asarray(q) / mean_square(activation, q))
+    size = mean_square(activation, q)
+    return np.sqrt(np.asarray(q) / size)
 
 
 def bn_explosion(activation: Activation) -> Array:
@@ -105,6 +134,11 @@ def bn_explosion(activation: Activation) -> Array:
     独立な正規乱数の重みなら、その標準偏差に依りません。φ が連続で、有限個の点を除いて微分できれば
     1 以上です (ポアンカレの不等式)。step のように φ が跳ぶと、φ′ が跳びを数えないので NaN です。
     出典: Yang ほか (2019)、定理 3.9 の、標本の数が多い極限。
+
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
 
     Examples
     --------
@@ -120,6 +154,11 @@ def ln_factor(activation: Activation) -> Array:
     r"""層正規化のネットワークで、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
 
     :math:`E[\varphi'(Z)^2] / E[\varphi(Z)^2]`。ReLU では 1 です。
+
+    Raises
+    ------
+    TypeError
+        ``activation`` が Activation でないとき。
 
     Examples
     --------

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, as_array
+from vgbook._edge import Array, as_array, check_callable, check_kinks
 from vgbook.theory.rule import CLOSEST_TO_ZERO, broadcast_shape, normal_rule, raw_mean, variances
 from vgbook.theory.trust import converged, only_where
 
@@ -39,6 +39,8 @@ def gaussian_mean(
 
     Raises
     ------
+    TypeError
+        ``f`` が関数でないとき、``kinks`` が有限な実数のタプルでないとき。
     ValueError
         ``q`` が 0 以上の実数でないとき。
 
@@ -52,6 +54,8 @@ def gaussian_mean(
     >>> gaussian_mean(np.square, [0.25, 4.0])
     array([0.25, 4.  ])
     """
+    check_callable("f", f)
+    check_kinks(kinks)
     value = raw_mean(f, q, kinks=kinks)
     return only_where(converged(f, q, kinks=kinks), value, "f", q)
 
@@ -83,6 +87,8 @@ def pair_mean(
 
     Raises
     ------
+    TypeError
+        ``f`` が関数でないとき、``kinks`` が有限な実数のタプルでないとき。
     ValueError
         ``q`` か ``c`` が範囲の外にあるか、2 つの形がそろわないとき。
 
@@ -91,6 +97,8 @@ def pair_mean(
     >>> np.round(pair_mean(np.sign, 1.0, [-1.0, 0.0, 0.5], kinks=[0.0]), 12)  # (2/π) asin(c)
     array([-1.        ,  0.        ,  0.33333333])
     """
+    check_callable("f", f)
+    check_kinks(kinks)
     q, correlation = variances(q), as_array("c", c)
     if correlation.dtype.kind not in "iuf" or np.any(np.abs(correlation) > 1):
         raise ValueError(f"c には -1 以上 1 以下の実数を渡してください。受け取った値: {c!r}")

@@ -37,7 +37,7 @@ def raw_mean(
     q = variances(q)
     scale = np.maximum(np.sqrt(q.ravel()), CLOSEST_TO_ZERO)
     blocks = np.array_split(scale, q.size * parts // 1000 + 1)  # 求積点の配列を小さく保つ
-    with np.errstate(over="ignore"):  # 大きすぎる平均は inf
+    with np.errstate(over="ignore", under="ignore"):  # 大きすぎる平均は inf
         means = [_mean(f, block, kinks, parts) for block in blocks]
     value = np.concatenate(means).reshape(q.shape)
     return np.where(np.isnan(q), np.nan, value)[()]  # NaN を 0 に変える f もある
@@ -65,7 +65,13 @@ def variances(q: ArrayLike) -> Array:
 def _mean(f: Callable[[Array], Array], scale: Array, kinks: Sequence[float], parts: int) -> Array:
     centers = np.array([0.0, *(k for k in kinks if k != 0)])
     z, w = normal_rule(centers / scale[:, np.newaxis] if len(centers) > 1 else centers, parts=parts)
-    return np.asarray(np.vecdot(w, f(scale[:, np.newaxis] * z)))
+    with np.errstate(invalid="ignore"):
+        points = scale[:, np.newaxis] * z  # 重み 0 の点 z = 0 では、∞·0 になることがある
+    values = f(points)
+    if np.isinf(scale).any():
+        values = np.where(w > 0, values, 0.0)  # 幅 0 の区間の重み 0 と、f = ∞ の積を作らない
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ は NaN
+        return np.asarray(np.vecdot(w, values))
 
 
 def broadcast_shape(**arrays: Array) -> tuple[int, ...]:

@@ -158,7 +158,8 @@ def jump_heights(activation: Activation) -> Array:
     >>> jump_heights(step), jump_heights(tanh)
     (array([1.]), array([], dtype=float64))
     """
-    sides = np.nextafter(np.array(activation.kinks)[:, np.newaxis], [-np.inf, np.inf])
+    with np.errstate(under="ignore"):  # 0 の隣は、最も小さな非正規化数
+        sides = np.nextafter(np.array(activation.kinks)[:, np.newaxis], [-np.inf, np.inf])
     return np.asarray(np.diff(activation(sides))[:, 0])
 
 

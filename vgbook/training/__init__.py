@@ -1,19 +1,31 @@
 """学習: 損失、更新式、ミニバッチの繰り返し。"""
 
 from vgbook.training.loop import History, accuracy, fit
-from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
-from vgbook.training.optimizers import SGD, AdaGrad, Adam, Clip, Momentum, RMSProp
+from vgbook.training.losses import mean_squared_error, sigmoid_cross_entropy, softmax_cross_entropy
+from vgbook.training.optimizers import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Clip,
+    Momentum,
+    Nesterov,
+    RMSProp,
+)
 
 __all__ = [
     "SGD",
     "AdaGrad",
     "Adam",
+    "AdamW",
     "Clip",
     "History",
     "Momentum",
+    "Nesterov",
     "RMSProp",
     "accuracy",
     "fit",
     "mean_squared_error",
+    "sigmoid_cross_entropy",
     "softmax_cross_entropy",
 ]

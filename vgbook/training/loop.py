@@ -16,9 +16,11 @@ from vgbook._edge import (
     check_callable,
     check_count,
     check_data,
+    check_flag,
     check_labels,
     check_rng,
 )
+from vgbook._progress import progress_bar
 from vgbook.layers.normalization import BatchNorm
 from vgbook.network import Network, check_network
 from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
@@ -89,6 +91,8 @@ def accuracy(network: Network, x: Array, labels: Array) -> Array:
 
     Raises
     ------
+    TypeError
+        ``network`` が Affine を含む Network でないとき、``x`` や ``labels`` の型が違うとき。
     ValueError
         ``x`` の形が合わないとき、``labels`` の長さや範囲が合わないとき。
 
@@ -99,12 +103,18 @@ def accuracy(network: Network, x: Array, labels: Array) -> Array:
     np.float64(0.5)
     """
     x, labels = _check_pair(network, x, labels, "x", "labels")
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         # 集団を一度に流すと途中の配列がキャッシュからあふれるので、標本を小分けにする
         chunks = [network.predict(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
     logits = np.concatenate(chunks, axis=-2)
-    correct = (logits.argmax(axis=-1) == labels).mean(axis=-1)
+    correct = (_classes(logits) == labels).mean(axis=-1)
     return np.where(np.isfinite(logits).all(axis=(-2, -1)), correct, np.nan)[()]
+
+
+def _classes(logits: Array) -> Array:
+    """最大の出力のクラス。出力が 1 つなら、正のときクラス 1。"""
+    classes: Array = logits[..., 0] > 0 if logits.shape[-1] == 1 else logits.argmax(axis=-1)
+    return classes
 
 
 def fit(
@@ -126,14 +136,14 @@ def fit(
 ) -> History:
     """ネットワークを学習させる。
 
-    ミニバッチは重複を許して引き、集団の全員が同じものを使います。長い学習では進み具合を
-    表示しますが、端末でないところ (ビルド中のページなど) では何も出しません。
+    ミニバッチは重複を許して引き、集団の全員が同じものを使います。1 秒を超える学習では、端末か
+    ノートブックに進み具合を表示します。環境変数 ``TQDM_DISABLE=1`` があれば何も出しません。
 
     Parameters
     ----------
     network : Network
         学習させるネットワーク。重みは書き換わります。
-    optimizer : SGD, Momentum, AdaGrad, RMSProp, Adam or Clip
+    optimizer : SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam, AdamW or Clip
         最適化手法。
     x : ndarray, shape (N, n_in)
         訓練データ。
@@ -162,6 +172,8 @@ def fit(
 
     Raises
     ------
+    TypeError
+        ``network``、``optimizer``、``rng``、``loss`` などの型が違うとき。
     ValueError
         データが空・有限でない・形が合わない、``batch_size`` がデータより大きい、
         バッチ正規化に大きさ 1 のバッチを渡した、など。
@@ -183,6 +195,8 @@ def fit(
     check_callable("loss", loss)
     if watch is not None:
         check_callable("watch", watch)
+    check_flag("reevaluate", reevaluate)
+    check_flag("progress", progress)
     x, labels = _check_pair(network, x, labels, "x", "labels", loss)
     _check_optimizer(network, optimizer)
     if evaluate_every is not None and labels.ndim != 1:
@@ -205,8 +219,8 @@ def fit(
     losses = np.full((steps, *network.ensemble), np.nan, dtype)
     diverged_at = np.full(network.ensemble, -1)
     at, train, test = [], [], []
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for step in (bar := _bar(steps, progress)):
+    with np.errstate(all="ignore"), progress_bar(steps, "学習", show=progress) as bar:
+        for step in range(steps):
             batch = rng.integers(len(x), size=batch_size)
             losses[step], dy = loss(network.forward(x[batch]), labels[batch])
             network.gradients(dy)
@@ -224,6 +238,7 @@ def fit(
             if fresh.any():
                 diverged_at = np.where(fresh, step, diverged_at)
                 bar.set_postfix_str(f"発散 {np.count_nonzero(diverged_at >= 0)}/{fresh.size}")
+            bar.update()
     shape = (len(at), *network.ensemble)
     missing = np.full(shape, np.nan)
     return History(
@@ -235,26 +250,20 @@ def fit(
     )
 
 
-def _bar(steps: int, progress: bool) -> Any:
-    from tqdm import tqdm
-
-    # disable=None は「端末でなければ黙る」。ビルドしたページに進捗の文字を残さないため
-    return tqdm(range(steps), desc="学習", delay=1.0, disable=None if progress else True)
-
-
 def _check_pair(
     network: Network, x: Array, labels: Array, x_name: str, labels_name: str, loss: Any = None
 ) -> tuple[Array, Array]:
     check_network(network)
-    W_first, W_last = (network.affines[i].params["W"] for i in (0, -1))
-    x = check_data(x_name, x, width=W_first.shape[-2])
+    n_out = network.affines[-1].params["W"].shape[-1]
+    x = check_data(x_name, x, width=network.n_in)
     if x.ndim != 2:
         raise ValueError(f"{x_name} の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
     if loss is not mean_squared_error and (
         loss in (None, softmax_cross_entropy) or _are_classes(labels)
     ):
-        return x, check_labels(labels_name, labels, size=len(x), classes=W_last.shape[-1])
-    targets = check_data(labels_name, labels, width=W_last.shape[-1])
+        # 出力が 1 つなら、その正負で 2 クラスに分ける
+        return x, check_labels(labels_name, labels, size=len(x), classes=max(n_out, 2))
+    targets = check_data(labels_name, labels, width=n_out)
     if len(targets) != len(x):
         raise ValueError(
             f"{x_name} と {labels_name} の標本数は同じにしてください。"

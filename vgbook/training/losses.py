@@ -6,7 +6,8 @@
 
 import numpy as np
 
-from vgbook._edge import Array, as_array, as_float, check_labels
+from vgbook._edge import Array, check_labels, check_real, signal
+from vgbook.activations import sigmoid, softplus
 
 
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
@@ -35,9 +36,9 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     Raises
     ------
     TypeError
-        ``labels`` が整数でないとき。
+        ``logits`` が実数でないとき、``labels`` が整数でないとき。
     ValueError
-        ``labels`` の長さや範囲が ``logits`` と合わないとき。
+        ``logits`` のクラス数が 2 より少ないとき、``labels`` の長さや範囲が合わないとき。
 
     Examples
     --------
@@ -45,25 +46,90 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     >>> loss.round(4), d[0, 2:4]
     (np.float64(2.3026), array([ 0.1, -0.9]))
     """
-    logits = as_array("logits", logits)
-    size, classes = logits.shape[-2:] if logits.ndim >= 2 else (0, 0)
-    if size == 0 or classes == 0 or logits.dtype.kind not in "iuf":
+    logits, size = _check_logits(logits)
+    classes = logits.shape[-1]
+    if classes < 2:
         raise ValueError(
-            f"logits には空でない (..., 標本数, クラス数) の実数の配列を渡してください。"
-            f"受け取った形と dtype: {logits.shape}, {logits.dtype}"
+            "logits のクラス数は 2 以上にしてください。出力が 1 つなら、確率がいつも 1 になって"
+            "何も学びません。2 クラスを 1 つの出力で分けるには sigmoid_cross_entropy を使います。"
+            f"受け取った形: {logits.shape}"
         )
-    logits = as_float(logits)
     labels = check_labels("labels", labels, size=size, classes=classes)
     rows = np.arange(size)
-    with np.errstate(invalid="ignore"):  # inf − inf は NaN。発散した要素の印として残す
+    with np.errstate(invalid="ignore", under="ignore"):  # inf − inf は NaN。発散した要素の印
         shifted = logits - logits.max(axis=-1, keepdims=True)
-    p = np.exp(shifted)
-    total = p.sum(axis=-1, keepdims=True)
-    loss = (np.log(total[..., 0]) - shifted[..., rows, labels]).mean(axis=-1)
-    p /= total
-    p[..., rows, labels] -= 1
+        p = np.exp(shifted)
+    # 最大の 1 を除いた和 rest を先に作る。log(1 + rest) と書くと、小さな rest が丸めで消える
+    peak = shifted == 0
+    rest = np.where(peak, 0, p).sum(axis=-1, keepdims=True)
+    rest += peak.sum(axis=-1, keepdims=True, dtype=p.dtype) - 1
+    loss = (np.log1p(rest[..., 0]) - shifted[..., rows, labels]).mean(axis=-1)
+    p /= 1 + rest
+    # 正解での勾配 p − 1 も、ほかのクラスの確率の和から作れば丸めで消えない
+    p[..., rows, labels] = 0
+    p[..., rows, labels] = -p.sum(axis=-1)
     p /= size
     return loss, p
+
+
+def sigmoid_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
+    r"""シグモイド関数と、2 クラスの交差エントロピー誤差 (ロジスティック損失)。
+
+    .. math:: L = \frac1N\sum_{n}\log\left(1 + e^{-s_n y_n}\right), \qquad
+              \frac{\partial L}{\partial y_n} = -\frac{s_n}{N}\,\sigma(-s_n y_n), \qquad
+              s_n = 2t_n - 1
+
+    クラス 1 の確率を σ(y) とみなします。:math:`-t\log\sigma(y) - (1-t)\log(1-\sigma(y))` を
+    1 つの式にまとめた形なので、大きな y でもあふれず、0 に近い損失も丸めで消えません。
+    PyTorch の ``BCEWithLogitsLoss`` と同じ値です。
+
+    Parameters
+    ----------
+    logits : ndarray, shape (..., N, 1)
+        出力層の値 y。
+    labels : ndarray of int, shape (N,)
+        正解のクラス t (0 か 1)。集団の全員が共有します。
+
+    Returns
+    -------
+    loss : ndarray, shape (...)
+        バッチで平均した損失 [nat]。NaN の出力をもつ要素は NaN。
+    d_logits : ndarray, shape (..., N, 1)
+        ∂L/∂logits。
+
+    Raises
+    ------
+    TypeError
+        ``logits`` が実数でないとき、``labels`` が整数でないとき。
+    ValueError
+        ``logits`` の形が (..., N, 1) でないとき、``labels`` の長さや範囲が合わないとき。
+
+    Examples
+    --------
+    >>> loss, d = sigmoid_cross_entropy(np.array([[0.0], [40.0]]), np.array([1, 1]))
+    >>> loss.round(4), d.ravel().round(4)
+    (np.float64(0.3466), array([-0.25, -0.  ]))
+    """
+    logits, size = _check_logits(logits)
+    if logits.shape[-1] != 1:
+        raise ValueError(
+            "logits の形は (..., 標本数, 1) でなければなりません。出力が 2 つ以上なら"
+            f" softmax_cross_entropy を使います。受け取った形: {logits.shape}"
+        )
+    labels = check_labels("labels", labels, size=size, classes=2)
+    sign = (2 * labels[:, None] - 1).astype(logits.dtype)
+    wrong = -sign * logits  # 正なら、誤った側にいる
+    with np.errstate(under="ignore"):
+        loss = softplus(wrong)[..., 0].mean(axis=-1)
+        return loss, -sign * sigmoid(wrong) / size
+
+
+def _check_logits(logits: object) -> tuple[Array, int]:
+    """出力層の値と標本数。NaN と inf は、発散した要素の印として通す。"""
+    array = signal("logits", logits)
+    if array.size == 0:
+        raise ValueError(f"logits には空でない配列を渡してください。受け取った形: {array.shape}")
+    return array, array.shape[-2]
 
 
 def mean_squared_error(y: Array, t: Array) -> tuple[Array, Array]:
@@ -90,6 +156,8 @@ def mean_squared_error(y: Array, t: Array) -> tuple[Array, Array]:
 
     Raises
     ------
+    TypeError
+        ``y`` か ``t`` が実数でないとき。
     ValueError
         ``y`` と ``t`` の標本数か次元が違うとき。
 
@@ -98,17 +166,13 @@ def mean_squared_error(y: Array, t: Array) -> tuple[Array, Array]:
     >>> mean_squared_error(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0]]))
     (np.float64(2.0), array([[2., 0.]]))
     """
-    y, t = as_array("y", y), as_array("t", t)
+    y, t = signal("y", y), check_real("t", t)
     # t に y にない集団の軸があると、勾配の形が y と合わなくなる
-    if y.ndim < 2 or y.size == 0 or t.shape not in (y.shape, y.shape[-2:]):
+    if y.size == 0 or t.shape not in (y.shape, y.shape[-2:]):
         raise ValueError(
             f"y と t の (標本数, 次元) は同じで空でなく、t に余分な軸がないようにしてください。"
             f"受け取った形: {y.shape} と {t.shape}"
         )
-    if y.dtype.kind not in "iuf" or t.dtype.kind not in "iuf":
-        raise TypeError(
-            f"y と t には実数の配列を渡してください。受け取った dtype: {y.dtype} と {t.dtype}"
-        )
-    diff = as_float(y) - as_float(t)
+    diff = y - t
     size = y.shape[-2]
     return np.square(diff).sum(axis=(-2, -1)) / (2 * size), diff / size

@@ -3,15 +3,18 @@
 どれも ``step(network)`` で、直前の `Network.backward` が残した勾配を使って重みを書き換えます。
 更新式の規約は PyTorch に合わせました。``lr`` に集団の形の配列を渡すと、ネットワークごとに違う
 学習率になります。慣性や二乗平均の記録をもつ手法は、1 つのネットワークにつき 1 つ作ります。
+ファイルから読み戻した最適化手法は、次に `step` に渡した同じ形のネットワークで続きから学びます。
+ネットワークのほうを写しに替えて続けるなら、``bind(network)`` で記録を引き継ぎます。
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, check_fraction, check_positive
-from vgbook.network import Network
+from vgbook._edge import Array, check_fraction, check_number, check_positive
+from vgbook.network import Network, check_layered
 
 
 def _rate(lr: ArrayLike, param: Array) -> Any:
@@ -24,7 +27,14 @@ def _learning_rate(lr: ArrayLike) -> Any:
     return np.asarray(lr, float) if np.ndim(lr) else float(lr)  # type: ignore[arg-type]
 
 
-class _State:
+def _pairs(network: object) -> Iterator[tuple[Array, Array]]:
+    """学習する配列とその勾配の組。学習のたびに呼ぶので、ネットワークであることだけを確かめる。"""
+    if not isinstance(network, Network) or not network.layers:
+        raise TypeError(f"network には層をもつ Network を渡してください。受け取った値: {network!r}")
+    return network.pairs()
+
+
+class _Record:
     """過去の勾配の記録。重みと同じ形の 0 から始まり、1 つのネットワークだけに属する。"""
 
     def __init__(self) -> None:
@@ -32,15 +42,42 @@ class _State:
         self.arrays: list[Array] = []
 
     def of(self, network: Network) -> list[Array]:
-        if self.network is None:
-            self.arrays = [np.zeros_like(param) for param, _ in network.pairs()]
-            self.network = network
-        if self.network is not network:
+        params = [param for param, _ in _pairs(network)]
+        if not self.arrays:
+            self.arrays = [np.zeros_like(param) for param in params]
+        if self.network not in (None, network):
             raise ValueError(
                 "最適化手法は、1 つのネットワークにつき 1 つ作ってください。この最適化手法は、"
-                "別のネットワークの学習で貯めた勾配の記録をもっています。"
+                "別のネットワークの学習で貯めた勾配の記録をもっています。続きを同じ形の別の"
+                "ネットワーク (読み戻したものや写し) で学ばせるなら、先に bind(network) を"
+                f"呼んでください。受け取った値: {network!r}"
             )
+        if self.network is None:
+            self.bind(network)
         return self.arrays
+
+    def bind(self, network: Network) -> None:
+        """これからは ``network`` の記録とする。"""
+        check_layered(network)
+        shapes = [param.shape for layer in network for param in layer.params.values()]
+        kept = [array.shape for array in self.arrays]
+        if kept and kept != shapes:
+            raise ValueError(
+                "network の重みの形は、勾配の記録の形と同じでなければなりません。"
+                f"記録の形: {kept}、受け取った形: {shapes}"
+            )
+        self.network = network
+
+    def __getstate__(self) -> dict[str, Any]:
+        # ネットワークは保存しない。読み戻した記録は、次に渡されたネットワークのものになる
+        return {"network": None, "arrays": self.arrays}
+
+
+def _root(s: Array) -> Array:
+    """√s。二乗があふれた要素は NaN にする。0 の更新で止まったまま、学習して見えないように。"""
+    root: Array = np.sqrt(s)
+    root[np.isinf(root)] = np.nan
+    return root
 
 
 def check_optimizer(optimizer: object) -> None:
@@ -83,7 +120,7 @@ class SGD:
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for param, grad in network.pairs():
+        for param, grad in _pairs(network):
             param -= _rate(self.lr, param) * grad
 
 
@@ -112,18 +149,67 @@ class Momentum:
     0.9
     """
 
-    def __init__(self, lr: ArrayLike, momentum: float = 0.9) -> None:
+    def __init__(self, lr: ArrayLike, *, momentum: float = 0.9) -> None:
         self.lr = _learning_rate(lr)
         check_fraction("momentum", momentum)
         self.momentum = momentum
-        self.v = _State()
+        self.v = _Record()
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for (param, grad), v in zip(network.pairs(), self.v.of(network), strict=True):
+        for (param, grad), v in zip(_pairs(network), self.v.of(network), strict=True):
             v *= self.momentum
             v += grad
             param -= _rate(self.lr, param) * v
+
+    def bind(self, network: Network) -> None:
+        """勾配の記録を、同じ形の ``network`` に引き継ぐ。"""
+        self.v.bind(network)
+
+
+class Nesterov:
+    r"""先回りして勾配を見る、慣性項つきの勾配降下法 (ネステロフの加速)。
+
+    .. math:: v \leftarrow \mu v + g, \qquad W \leftarrow W - \eta\,(g + \mu v)
+
+    出典: Sutskever et al. (2013), 式 3 と式 4。勾配を、慣性で進んだ先の点
+    :math:`W - \eta\mu v` で測る元の形を、その点そのものを重みとして書き直した式です。PyTorch の
+    ``SGD(nesterov=True)`` と同じ更新です。
+
+    Parameters
+    ----------
+    lr : float or ndarray, shape (...)
+        学習率 η (正)。
+    momentum : float
+        慣性の係数 μ (0 以上 1 未満)。
+
+    Raises
+    ------
+    ValueError
+        ``lr`` が正でないとき、``momentum`` が範囲の外にあるとき。
+
+    Examples
+    --------
+    >>> Nesterov(lr=0.1).momentum
+    0.9
+    """
+
+    def __init__(self, lr: ArrayLike, *, momentum: float = 0.9) -> None:
+        self.lr = _learning_rate(lr)
+        check_fraction("momentum", momentum)
+        self.momentum = momentum
+        self.v = _Record()
+
+    def step(self, network: Network) -> None:
+        """重みを 1 回更新する。"""
+        for (param, grad), v in zip(_pairs(network), self.v.of(network), strict=True):
+            v *= self.momentum
+            v += grad
+            param -= _rate(self.lr, param) * (grad + self.momentum * v)
+
+    def bind(self, network: Network) -> None:
+        """勾配の記録を、同じ形の ``network`` に引き継ぐ。"""
+        self.v.bind(network)
 
 
 class AdaGrad:
@@ -151,17 +237,21 @@ class AdaGrad:
     1e-10
     """
 
-    def __init__(self, lr: ArrayLike, eps: float = 1e-10) -> None:
+    def __init__(self, lr: ArrayLike, *, eps: float = 1e-10) -> None:
         self.lr = _learning_rate(lr)
         check_positive("eps", eps)
         self.eps = eps
-        self.s = _State()
+        self.s = _Record()
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for (param, grad), s in zip(network.pairs(), self.s.of(network), strict=True):
+        for (param, grad), s in zip(_pairs(network), self.s.of(network), strict=True):
             s += np.square(grad)
-            param -= _rate(self.lr, param) * grad / (np.sqrt(s) + self.eps)
+            param -= _rate(self.lr, param) * grad / (_root(s) + self.eps)
+
+    def bind(self, network: Network) -> None:
+        """勾配の記録を、同じ形の ``network`` に引き継ぐ。"""
+        self.s.bind(network)
 
 
 class RMSProp:
@@ -192,19 +282,23 @@ class RMSProp:
     0.99
     """
 
-    def __init__(self, lr: ArrayLike, alpha: float = 0.99, eps: float = 1e-8) -> None:
+    def __init__(self, lr: ArrayLike, *, alpha: float = 0.99, eps: float = 1e-8) -> None:
         self.lr = _learning_rate(lr)
         check_fraction("alpha", alpha)
         check_positive("eps", eps)
         self.alpha, self.eps = alpha, eps
-        self.s = _State()
+        self.s = _Record()
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        for (param, grad), s in zip(network.pairs(), self.s.of(network), strict=True):
+        for (param, grad), s in zip(_pairs(network), self.s.of(network), strict=True):
             s *= self.alpha
             s += (1 - self.alpha) * np.square(grad)
-            param -= _rate(self.lr, param) * grad / (np.sqrt(s) + self.eps)
+            param -= _rate(self.lr, param) * grad / (_root(s) + self.eps)
+
+    def bind(self, network: Network) -> None:
+        """勾配の記録を、同じ形の ``network`` に引き継ぐ。"""
+        self.s.bind(network)
 
 
 class Adam:
@@ -240,6 +334,7 @@ class Adam:
     def __init__(
         self,
         lr: ArrayLike = 0.001,
+        *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
@@ -250,21 +345,88 @@ class Adam:
             check_fraction("betas の各要素", beta)
         check_positive("eps", eps)
         self.betas, self.eps, self.t = betas, eps, 0
-        self.m = _State()
-        self.s = _State()
+        self.m = _Record()
+        self.s = _Record()
 
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        self.t += 1
         beta1, beta2 = self.betas
         m_all, s_all = self.m.of(network), self.s.of(network)
-        for (param, grad), m, s in zip(network.pairs(), m_all, s_all, strict=True):
+        self.t += 1  # 断られた更新は数えない
+        for (param, grad), m, s in zip(_pairs(network), m_all, s_all, strict=True):
             m *= beta1
             m += (1 - beta1) * grad
             s *= beta2
             s += (1 - beta2) * np.square(grad)
             m_hat, s_hat = m / (1 - beta1**self.t), s / (1 - beta2**self.t)
-            param -= _rate(self.lr, param) * m_hat / (np.sqrt(s_hat) + self.eps)
+            param -= _rate(self.lr, param) * m_hat / (_root(s_hat) + self.eps)
+
+    def bind(self, network: Network) -> None:
+        """勾配の記録を、同じ形の ``network`` に引き継ぐ。"""
+        self.m.bind(network)
+        self.s.bind(network)
+
+
+class AdamW:
+    r"""AdamW: 重みの減衰を、勾配に混ぜずに別に掛ける Adam。
+
+    .. math:: m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
+              s \leftarrow \beta_2 s + (1-\beta_2) g^2, \quad
+              W \leftarrow (1-\eta\lambda) W - \eta\,
+              \frac{m/(1-\beta_1^t)}{\sqrt{s/(1-\beta_2^t)}+\varepsilon}
+
+    減衰 :math:`\lambda W` を勾配に足すと、Adam は √s で割ってしまい、減衰の強さが重みごとに
+    変わります。別に掛ければ、どの重みも同じ割合で減ります。PyTorch の ``AdamW`` と同じく、
+    バイアスや γ、β も減衰させます。出典: Loshchilov and Hutter (2019), Algorithm 2。
+
+    Parameters
+    ----------
+    lr : float or ndarray, shape (...)
+        学習率 η (正)。
+    betas : tuple of float
+        平均と二乗平均の減衰率 (β₁, β₂)。どちらも 0 以上 1 未満。
+    eps : float
+        0 で割らないための正の数。
+    weight_decay : float
+        減衰の係数 λ (0 以上)。
+
+    Raises
+    ------
+    ValueError
+        引数が範囲の外にあるとき。
+
+    Examples
+    --------
+    >>> AdamW(lr=0.001).weight_decay
+    0.01
+    """
+
+    def __init__(
+        self,
+        lr: ArrayLike = 0.001,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        self.adam = Adam(lr, betas=betas, eps=eps)
+        self.weight_decay = check_number("weight_decay", weight_decay, least=0)
+
+    @property
+    def lr(self) -> Any:
+        """学習率 η。"""
+        return self.adam.lr
+
+    def step(self, network: Network) -> None:
+        """重みを 1 回更新する。"""
+        self.adam.m.of(network)  # 別のネットワークなら、重みを減らす前に断る
+        for param, _ in _pairs(network):
+            param *= 1 - _rate(self.lr, param) * self.weight_decay
+        self.adam.step(network)
+
+    def bind(self, network: Network) -> None:
+        """勾配の記録を、同じ形の ``network`` に引き継ぐ。"""
+        self.adam.bind(network)
 
 
 class Clip:
@@ -277,7 +439,7 @@ class Clip:
 
     Parameters
     ----------
-    optimizer : SGD, Momentum, AdaGrad, RMSProp or Adam
+    optimizer : SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam or AdamW
         切り詰めた後に使う最適化手法。
     max_norm : float
         ノルムの上限 θ (正)。
@@ -311,10 +473,22 @@ class Clip:
 
     def step(self, network: Network) -> None:
         """勾配を切り詰めて、重みを 1 回更新する。"""
-        squares = [np.square(g).sum(axis=(-2, -1), keepdims=True) for _, g in network.pairs()]
-        norm = np.sqrt(sum(squares))
-        # θ/max(θ, ‖g‖) と書くと、‖g‖ = 0 でも割り算が安全になる
-        factor = self.max_norm / np.maximum(norm, self.max_norm)
-        for _, grad in network.pairs():
-            grad *= factor
+        grads = [grad for _, grad in _pairs(network)]
+        tops = [np.abs(grad).max(axis=(-2, -1), keepdims=True) for grad in grads]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            # 最大値で割ってから 2 乗する。大きな勾配の 2 乗があふれて、更新が 0 にならないように
+            top = np.maximum.reduce(tops)
+            scale = np.where(top == 0, 1, top)
+            squares = [np.square(g / scale).sum(axis=(-2, -1), keepdims=True) for g in grads]
+            relative = np.sqrt(sum(squares))  # ‖g‖ = scale · relative
+            small = scale * relative <= self.max_norm
+            factor = self.max_norm / np.where(top == 0, 1, relative)
+            for grad in grads:
+                grad[...] = np.where(small, grad, grad / scale * factor)
         self.optimizer.step(network)
+
+    def bind(self, network: Network) -> None:
+        """切り詰めた後に使う最適化手法の記録を、同じ形の ``network`` に引き継ぐ。"""
+        check_layered(network)
+        if hasattr(self.optimizer, "bind"):
+            self.optimizer.bind(network)
