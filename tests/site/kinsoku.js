@@ -6,7 +6,7 @@
   const block = (node) => { let e = node.parentElement; while (getComputedStyle(e).display.startsWith("inline") && getComputedStyle(e).display !== "inline-block") e = e.parentElement; return e; };
   const walker = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    if (node.parentElement.closest("pre, .katex, script, style, .card")) continue;
+    if (node.parentElement.closest("pre, code, .katex, script, style, .card")) continue;
     const text = node.data;
     for (let i = 0; i < text.length; i += 1) {
       if (/\s/.test(text[i - 1] ?? "")) continue; // 字そのものを話題にして、空白で離したもの

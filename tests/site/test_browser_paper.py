@@ -23,8 +23,11 @@ WRITTEN = sorted(
 )
 PRINTED = [name for name in WRITTEN if name.startswith(("part", "quiz", "notes"))]
 NARROW = """() => [...document.querySelectorAll("article td")].filter((cell) => {
-    const letters = cell.textContent.trim().length, lines = cell.clientHeight / 25;
-    return letters > 3 && lines > 3 && letters / lines < 3;
+    const inside = document.createRange();
+    inside.selectNodeContents(cell);
+    const tops = [...inside.getClientRects()].filter((rect) => rect.width > 1).map((r) => r.top);
+    const lines = new Set(tops.map((top) => Math.round(top / 12))).size;
+    return lines > 3 && !cell.querySelector(".katex") && cell.textContent.trim().length < 3 * lines;
 }).map((cell) => cell.textContent.trim().slice(0, 30))"""
 
 

@@ -208,7 +208,7 @@ def test_every_answer_leads_to_the_place_it_names(page: "Page", site: str):
 def test_the_words_are_shown_in_their_sentence(page: "Page"):
     ask(page, "Ｈｅ の初期値")
     marked = page.eval_on_selector_all("mark", "all => all.map((mark) => mark.textContent)")
-    assert {"He", "初期値"} <= set(marked)
+    assert "He の初期値" in marked
 
 
 @pytest.mark.parametrize(

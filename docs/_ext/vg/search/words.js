@@ -190,7 +190,7 @@ function distance(a, b, most) {
   return old[b.length] <= most ? old[b.length] : Infinity;
 }
 
-// いちばん近い語。同じ近さなら、よい (isGood) 語。
+// いちばん近い語。同じ近さなら、頭と終わりの字が多く同じ語、よい (isGood) 語。
 function nearest(key, words, isGood) {
   const isKanji = /^[\u3400-\u9fff]+$/.test(key);
   const most = key.length >= 6 ? 2 : key.length >= 3 ? 1 : 0;
@@ -202,8 +202,8 @@ function nearest(key, words, isGood) {
     while (same < key.length && key[same] === word[same]) same += 1;
     while (end < key.length - same && key[key.length - 1 - end] === word[word.length - 1 - end]) end += 1;
     if (same + end < key.length - 2 && (most < 2 || same === 0)) continue; // 2 字違うときは、頭の字が同じものだけ
-    const far = distance(key, word, most), good = isGood(word);
-    if (far < found.far || (far < Infinity && far === found.far && good && !found.good)) found = { word, far, good };
+    const far = distance(key, word, most), shared = 2 * (same + end) + isGood(word); // 同じ字の多いほう
+    if (far < found.far || (far < Infinity && far === found.far && shared > found.shared)) found = { word, far, shared };
   }
   return found.word;
 }
