@@ -163,7 +163,7 @@ def test_normalization_forgets_the_shift_and_its_gradient_is_orthogonal_to_it(
     np.testing.assert_allclose(dx.sum(axis=axis), 0, atol=1e-8 * (1 + np.abs(dx).max()))
 
 
-@holds("Residual", "Recurrent")
+@holds("Residual", "Recurrent", "LastStep")
 @given(x=batches(), rng=seeds, scale=st.floats(0.01, 2))
 def test_a_residual_block_adds_and_a_recurrent_cell_without_memory_is_a_layer(x, rng, scale):
     n = x.shape[-1]
@@ -172,7 +172,7 @@ def test_a_residual_block_adds_and_a_recurrent_cell_without_memory_is_a_layer(x,
     close(block.forward(x), x + np.asarray(scale, x.dtype) * (x @ W + b), x.dtype)
     cell = vg.Recurrent(W, np.zeros_like(W), vg.tanh, b)
     sequence = np.stack([x, x])
-    close(cell.forward(sequence)[-1], vg.tanh(x @ W + b), x.dtype)
+    close(vg.LastStep().forward(cell.forward(sequence)), vg.tanh(x @ W + b), x.dtype)
 
 
 @few
@@ -206,6 +206,17 @@ def test_cross_entropy_ignores_a_common_shift_and_its_gradient_sums_to_zero(logi
     close(shifted, loss, np.dtype(np.float32))  # ずらす足し算そのものの丸め
 
 
+@holds("sigmoid_cross_entropy")
+@given(z=batches(), rng=seeds)
+def test_the_sigmoid_loss_is_the_softmax_loss_of_two_classes(z, rng):
+    z = z[:, :1].astype(float)
+    labels = rng.integers(2, size=len(z))
+    loss, dz = vg.sigmoid_cross_entropy(z, labels)
+    both, d_both = vg.softmax_cross_entropy(np.hstack([np.zeros_like(z), z]), labels)
+    np.testing.assert_allclose(loss, both, rtol=1e-12)
+    np.testing.assert_allclose(dz, d_both[:, 1:], rtol=1e-9, atol=1e-15)
+
+
 @holds("mean_squared_error")
 @given(y=batches(), scale=st.sampled_from([0.5, 2.0, -4.0]))
 def test_squared_error_is_quadratic_and_symmetric(y, scale):
@@ -224,8 +235,11 @@ def test_squared_error_is_quadratic_and_symmetric(y, scale):
 
 
 @few
-@holds("SGD", "Momentum", "AdaGrad", "RMSProp", "Adam", "fit", "History")
-@pytest.mark.parametrize("optimizer", [vg.SGD, vg.Momentum, vg.AdaGrad, vg.RMSProp, vg.Adam])
+@holds("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSProp", "Adam", "AdamW", "fit", "History")
+@pytest.mark.parametrize(
+    "optimizer",
+    [vg.SGD, vg.Momentum, vg.Nesterov, vg.AdaGrad, vg.RMSProp, vg.Adam, vg.AdamW],
+)
 @given(
     case=problems(st.just(np.float64)),  # float32 では、丸めの違いが更新のたびに広がる
     rates=st.lists(st.floats(1e-3, 0.1), min_size=3, max_size=3),

@@ -4,8 +4,10 @@
 ばらつきは「中央値の線」と「最小から最大の帯」です。
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +15,10 @@ from vgbook._edge import Array, check_count
 from vgbook.activations import Activation
 from vgbook.book.looks import COLORS, LOOKS, SERIES, WIDTH, figure, look, style
 from vgbook.book.names import key, name_lines
-from vgbook.clinic.report import Diagnosis
 from vgbook.experiments.flow import Flow
+
+if TYPE_CHECKING:
+    from vgbook.clinic.report import Diagnosis
 
 __all__ = [
     "COLORS",

@@ -77,6 +77,7 @@ def diagnose(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from vgbook import SGD, digits, he, mlp, normal, relu
     >>> data, rng = digits(), np.random.default_rng(0)
     >>> x, labels = data.x_train[:200], data.labels_train[:200]
@@ -170,6 +171,22 @@ def watch(model: Any, optimizer: Any, *, every: int = 100, save: str | Path | No
         PyTorch のモデルとオプティマイザーでないとき。
     ValueError
         ``every`` が 1 以上の整数でないとき。
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> x, y = torch.randn(8, 2), torch.zeros(8, 1)
+    >>> with watch(model, optimizer, every=1) as w:
+    ...     for _ in range(3):
+    ...         optimizer.zero_grad()
+    ...         loss = torch.nn.functional.mse_loss(model(x), y)
+    ...         loss.backward()
+    ...         optimizer.step()
+    ...         w.loss(loss)
+    >>> [layer.name for layer in w.report().layers]
+    ['0', '2']
     """
     from vgbook.clinic.watching import Watch
 

@@ -137,5 +137,11 @@ class Finding:
 
 
 def finding(slug: str, modules: tuple[str, ...], evidence: str, **other: object) -> Finding:
-    """英語の名前から判定を作る。"""
+    """英語の名前から判定を作る。
+
+    Examples
+    --------
+    >>> finding("vanishing", ("fc1",), "δ が 10 層で 1000 分の 1").name
+    '消失'
+    """
     return Finding(VERDICTS[slug], modules, evidence, **other)  # type: ignore[arg-type]

@@ -98,8 +98,9 @@ class Watch:
 
     def loss(self, value: torch.Tensor | float) -> None:
         """損失を記録する。渡さなくても測れますが、渡せば、下がらない学習だけを病気とします。"""
-        if self.step % self.every == 0 or not self.losses or not isfinite(float(value)):
-            self.losses.append((self.step, float(value)))
+        number = float(value.detach() if isinstance(value, torch.Tensor) else value)
+        if self.step % self.every == 0 or not self.losses or not isfinite(number):
+            self.losses.append((self.step, number))
             if len(self.losses) > 2 * KEEP:
                 self.losses = self.losses[::2]
 
