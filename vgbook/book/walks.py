@@ -268,9 +268,15 @@ def residual_choices(
         branches: list[list[Any]] = [
             [Activate(relu), Affine(he()(width, width, rng=rng))] for _ in range(depth)
         ]
-        blocks: list[Any] = [Network(b) if scale is None else Residual(b, scale) for b in branches]
+        layers: list[Any] = (
+            [layer for branch in branches for layer in branch]
+            if scale is None
+            else [Residual(branch, scale) for branch in branches]
+        )
         x, d_output = rng.standard_normal((2, samples, width))
-        return np.array([rms(g) for g in trace(Network(blocks), x, d_output)[1]])
+        _, deltas = trace(Network(layers), x, d_output)
+        ends = deltas[1::2] if scale is None else deltas  # ブロックの終わりでの勾配
+        return np.array([rms(delta) for delta in ends])
 
     named = {f"α = {scale:g}": partial(measure, scale) for scale in scales}
     return {"残差接続なし": partial(measure, None)} | named
