@@ -74,6 +74,29 @@ def cross_entropy(rng):
 
 
 @check(
+    "vgbook.training.losses.sigmoid_cross_entropy",
+    "数値",
+    points=3,
+    within=1e-12,
+    over={"n": range(3)},
+    free="n",
+)
+def sigmoid_entropy(rng):
+    """3 標本。"""
+    y, t = rng.standard_normal(3), rng.integers(2, size=3)
+    L, dy = losses.sigmoid_cross_entropy(y[:, None], t)
+    return {
+        "L": float(L),
+        "N": 3,
+        "y": y,
+        "t": t.astype(float),
+        "s": 2.0 * t - 1,
+        r"\sigma": lambda z: 1 / (1 + np.exp(-z)),
+        r"\pd{L}{y}": dy[:, 0],
+    }
+
+
+@check(
     "vgbook.training.losses.mean_squared_error",
     "数値",
     points=3,
