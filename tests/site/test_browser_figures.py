@@ -288,7 +288,8 @@ def test_dragging_on_the_picture_moves_its_controls(
 
 def test_the_control_stays_in_view_on_a_phone(site: str, chromium: "Browser"):
     page = chromium.new_page(viewport={"width": 390, "height": 844}, bypass_csp=True)
-    page.goto(site + "part3/he.html#touch-distributions")
+    page.goto(site + "part3/he.html#touch-distributions", wait_until="networkidle")
+    page.evaluate("document.fonts.ready")  # 字が届いて行が動いた後で、位置を測る
     last = figure(page).locator(".vg-panel").last
     last.evaluate("(panel) => panel.scrollIntoView({ block: 'end', behavior: 'instant' })")
     slider, panel = figure(page).get_by_role("slider").bounding_box(), last.bounding_box()
