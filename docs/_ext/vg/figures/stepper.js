@@ -162,6 +162,9 @@ function start(box) {
   const nodes = JSON.parse(box.dataset.graph);
   let step = 0, result;
   const picture = svg("svg", { role: "img" }), said = html("p", { className: "said" });
+  const view = html("div", { className: "picture", tabIndex: 0 }, picture); // 横に動かせる
+  view.setAttribute("role", "group");
+  view.setAttribute("aria-label", "計算グラフの図 (横に動かせます)");
   said.setAttribute("role", "status");
   const count = html("span", { className: "count" });
   const go = (to) => ((step = Math.max(0, Math.min(result.steps.length - 1, to))), render());
@@ -202,7 +205,7 @@ function start(box) {
     html("div", { className: "inputs" }, ...[...controls.values()].map(({ row }) => row)),
     html("div", { className: "buttons" }, first, back, next, last, count),
     said,
-    html("div", { className: "picture" }, picture),
+    view,
   );
   update();
   addEventListener("resize", render);

@@ -3,7 +3,7 @@
 // 横にあふれた箱 (コード・数式・表) だけを、キーボードで動かせるようにする。
 function focusOverflowing(boxes) {
   const names = { PRE: "コード", DIV: "数式または表" };
-  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1); // 測り終えてから書く
+  const wide = boxes.map((box) => box.scrollWidth > box.clientWidth); // 測り終えてから書く
   for (const [i, box] of boxes.entries()) {
     if (wide[i]) {
       box.tabIndex = 0;
