@@ -57,7 +57,7 @@ def test_the_manifest_names_exactly_the_files(archive: zipfile.ZipFile):
 
 
 def test_every_page_of_the_book_is_in_the_epub(archive: zipfile.ZipFile, book: Path):
-    generated = {"genindex", "search"}
+    generated = {"404", "genindex", "search"}
     sources = (path.relative_to(book).with_suffix("") for path in book.rglob("*.html"))
     expected = {s.as_posix() for s in sources if s.parts[0] != "_modules"} - generated
     assert expected <= {name[5:-6] for name in archive.namelist() if name.endswith(".xhtml")}

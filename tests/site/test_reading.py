@@ -142,6 +142,7 @@ def test_chapters_tell_where_they_are(pages: dict[str, str]):
 
 def test_every_page_leads_to_the_report(pages: dict[str, str]):
     missing = [name for name, text in pages.items() if 'class="report" href="' not in text]
+    missing = [name for name in missing if name != "404.html"]  # 原稿のない頁
     assert missing == []
     assert 'id="sec-errata-report"' in pages["errata.html"]
 
@@ -160,7 +161,8 @@ def test_every_page_tells_its_last_change(root: Path, pages: dict[str, str]):
     if git.stdout.strip() != "false":
         pytest.skip("履歴がないので、日付は載らない")
     dated = re.compile(r"最終更新: 20\d\d-\d\d-\d\d")
-    assert [name for name, text in pages.items() if not dated.search(text)] == []
+    undated = [name for name, text in pages.items() if not dated.search(text)]
+    assert [name for name in undated if name != "404.html"] == []  # 原稿のない頁
 
 
 def test_cards_show_what_the_links_lead_to(book: Path, pages: dict[str, str]):
@@ -258,7 +260,7 @@ def test_a_card_comes_with_the_mouse_stays_under_it_and_goes_with_escape(page: "
     assert not card.is_visible()
     link.hover()
     card.wait_for(state="visible")
-    assert "chain rule" in card.inner_text()
+    assert "computation graph" in card.inner_text()
     assert link.get_attribute("aria-describedby") == card.get_attribute("id")
     assert card.get_attribute("role") == "tooltip"
     card.hover()  # 札の上に移っても消えない
@@ -283,7 +285,7 @@ def test_a_card_comes_with_the_mouse_stays_under_it_and_goes_with_escape(page: "
 )
 def test_a_card_comes_with_the_keyboard(page: "Page", book: Path, selector: str, part: str):
     visit(page, book, "part1/chain-rule.html")
-    link, card = page.locator(selector).first, page.locator(CARD)
+    link, card = page.locator(f"{selector} >> visible=true").first, page.locator(CARD)
     link.evaluate("link => link.focus({ focusVisible: true })")
     card.wait_for(state="visible")
     assert card.locator(part).first.is_visible()

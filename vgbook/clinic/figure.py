@@ -21,7 +21,7 @@ def draw(report: Diagnosis) -> Any:
     fig, axes = plotting.figure(3 + bool(shown), 1, height=2.2 * (3 + bool(shown)))
     plotting.diagnosis_panels(axes[:3], report)
     names = [layer.name for layer in report.layers]
-    axes[2].set_xticks(range(1, len(names) + 1), names, rotation=45, ha="right", fontsize=8)
+    axes[2].set_xticks(range(1, len(names) + 1), names, rotation=45, ha="right")
     axes[2].set_xlabel("層 (左が入力側)")
     for i, trial in enumerate(shown):
         color, marker, dash = plotting.SERIES[i]
@@ -29,5 +29,5 @@ def draw(report: Diagnosis) -> Any:
         axes[3].plot(losses, color=color, ls=dash, marker=marker, markevery=20, label=trial.name)
     if shown:
         axes[3].set(xlabel="更新の回数", ylabel="損失", yscale="log")
-        axes[3].legend(fontsize=8)
+        axes[3].legend()
     return fig
