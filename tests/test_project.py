@@ -9,6 +9,7 @@ import json
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -248,13 +249,16 @@ def test_wheel_ships_types_and_licence_and_nothing_but_the_package(tmp_path):
 
 
 def test_the_source_distribution_ships_only_what_is_listed(tmp_path):
-    stray = ROOT / "vgbook" / "moments.py.orig"
-    stray.write_text("書きかけ", encoding="utf-8")
-    try:
-        build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
-        subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    finally:
-        stray.unlink()
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "vgbook", source / "vgbook")
+    for name in (".gitignore", "CHANGELOG.md", "CITATION.cff", "LICENSE", "LICENSE-docs"):
+        shutil.copy(ROOT / name, source)
+    for name in ("README.md", "SECURITY.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, source)
+    (source / ".env").write_text("秘密", encoding="utf-8")
+    (source / "vgbook" / "moments.py.orig").write_text("書きかけ", encoding="utf-8")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=source, check=True, capture_output=True)
     (archive,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
