@@ -40,7 +40,8 @@ class Check:
                 raise Unreadable(f"{self.label}: 除くはずの {piece!r} が頁の式にありません")
             tex = tex.replace(piece, "", 1)
         rng = np.random.default_rng(zlib.crc32(self.label.encode()))
-        return sum(self.at_a_point(tex, self.meaning(rng)) for _ in range(self.points))
+        with np.errstate(invalid="raise", divide="raise"):  # 定義されない値は、一致ではなく誤り
+            return sum(self.at_a_point(tex, self.meaning(rng)) for _ in range(self.points))
 
     def at_a_point(self, tex: str, names: Mapping[str, Any]) -> int:
         scope = Scope(names, KINDS[self.kind], self.over)
