@@ -94,7 +94,7 @@ def overhead(steps=100, rounds=3):
     }
     rows = {}
     for name, case in cases.items():
-        times = {"なし": [], "every=100": [], "every=10": []}
+        times: dict[str, list[float]] = {"なし": [], "every=100": [], "every=10": []}
         for _ in range(rounds):
             times["なし"].append(train(*case, steps))
             times["every=100"].append(train(*case, steps, watch))

@@ -18,6 +18,8 @@ def collection(path):
     if path is None:
         return {n: (e.make, e.roots) for n, e in PATIENTS.items()}
     spec = importlib.util.spec_from_file_location("zoo", path)
+    assert spec is not None
+    assert spec.loader is not None
     zoo = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(zoo)
     return {n: (e.make, e.root - {"healthy"}) for n, e in zoo.CASES.items()}
