@@ -1,6 +1,6 @@
 """診断の章に残す結果を作る。
 
-``python benchmarks/clinic/record.py reports patients overhead peers``
+``python benchmarks/clinic/record.py reports zoo patients held_back overhead peers``
 
 ``docs/part6/clinic-results.json`` の、名前を挙げた部分だけを書き換えます。
 """
@@ -15,9 +15,11 @@ from pathlib import Path
 
 import chapter
 import torch
+from held_back import HELD_BACK
 from patients import PATIENTS
 from torch import nn
 from torch.nn import functional as F
+from zoo import ZOO
 
 from vgbook.clinic import diagnose, watch
 
@@ -33,10 +35,10 @@ def reports():
     }
 
 
-def patients():
-    """`patients.py` の全員の診断。病気の双子も健康として数える。"""
+def judged(entries):
+    """1 つの集まりの全員の診断。病気の双子も健康として数える。"""
     rows = []
-    for name, entry in PATIENTS.items():
+    for name, entry in entries.items():
         for cured in (False, True) if entry.roots else (None,):
             p = entry.make() if cured is None else entry.make(cured=cured)
             start = time.process_time()
@@ -51,7 +53,21 @@ def patients():
                     "seconds": round(time.process_time() - start, 2),
                 }
             )
+            right = rows[-1]["found"][:1]
+            print(name, cured, right, rows[-1]["roots"], rows[-1]["seconds"], flush=True)
     return rows
+
+
+def zoo():
+    return judged(ZOO)
+
+
+def patients():
+    return judged(PATIENTS)
+
+
+def held_back():
+    return judged(HELD_BACK)
 
 
 def train(model, x, y, steps, watcher=None):
