@@ -10,7 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
-from vgbook.clinic.subject import tensors
+from vgbook.clinic.torch.subject import tensors
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 NORMS = ("layer_norm", "rms_norm")

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from vgbook.clinic.hooks import RECURRENT
-from vgbook.clinic.measure import Measurement
 from vgbook.clinic.record import Finding, finding
-from vgbook.clinic.subject import Subject, tensors
+from vgbook.clinic.torch.hooks import RECURRENT
+from vgbook.clinic.torch.measure import Measurement
+from vgbook.clinic.torch.subject import Subject, tensors
 
 FEW = 4  # これより少ない標本では、バッチ正規化の統計は標本そのものでほぼ決まる
 HALF_ZEROS = 0.3  # 半精度の δ のうち、これを超える割合が 0 なら、桁あふれを疑う

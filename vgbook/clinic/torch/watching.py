@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from vgbook.clinic.hooks import weight_name
 from vgbook.clinic.record import LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.torch.hooks import weight_name
 
 KEEP = 200  # 残す測定の数。超えたら 1 つおきに捨て、間隔を 2 倍にする
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from vgbook.clinic.record import Trial
-from vgbook.clinic.subject import Subject, tensors, tree_map
+from vgbook.clinic.torch.subject import Subject, tensors, tree_map
 
 FEWEST = 20  # 初めの数回だけ下がって後で跳ねる学習を、下がったと見ない
 

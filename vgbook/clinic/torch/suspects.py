@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from vgbook.clinic import courses
 from vgbook.clinic.court import Change, Suspect
-from vgbook.clinic.measure import Measurement
 from vgbook.clinic.record import Finding, Trial
-from vgbook.clinic.subject import Subject, tensors
+from vgbook.clinic.torch import courses
+from vgbook.clinic.torch.measure import Measurement
+from vgbook.clinic.torch.subject import Subject, tensors
 
 SMALL_UPDATE = 3e-5  # 更新が重みのこの割合より小さければ、小さすぎると疑う
 LARGE_UPDATE = 3e-3  # どの行列の更新もこれより小さければ、大きすぎるとは疑わない
