@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
@@ -31,7 +31,7 @@ class Contest(NamedTuple):
     """1 つの課題と、その競争相手。"""
 
     title: str
-    runs: dict[str, Callable[[], Any]]
+    runs: Mapping[str, Callable[[], Any]]
     check: Callable[[Any], float]
     """答えの、float64 の読者の NumPy からのずれ。大きすぎれば失敗する。"""
     flops: int
@@ -51,14 +51,18 @@ def afresh(run: Callable[[], Any]) -> Any:
 
 
 def flow(seeds: int) -> Contest:
-    tasks = gradient_flows(seeds)
-    jobs = list(product(tasks, range(len(GAINS))))
+    """誰もが、重みと入力を引くところから始める。"""
 
-    def one_by_one(threads: int) -> Array:
+    def one_by_one(threads: int, tasks: list[Flow]) -> Array:
+        jobs = list(product(tasks, range(len(GAINS))))
         rows = np.array(in_threads(plain.flow, jobs, threads))
         return rows.mT.reshape(seeds, len(GAINS), DEPTH, 5)
 
-    exact = one_by_one(THREADS)
+    def products(tasks: list[Flow]) -> Any:
+        return in_threads(flow_products, [(t, e) for t in tasks for e in range(0, 16, 4)])
+
+    def drawn(run: Callable[[list[Flow]], Any]) -> Callable[[], Any]:
+        return lambda: run(gradient_flows(seeds))
 
     def ours() -> Array:
         result = gradient_flow(
@@ -72,19 +76,22 @@ def flow(seeds: int) -> Contest:
         )
         return np.stack(result, axis=-1)
 
+    tasks = gradient_flows(seeds)
+    exact = one_by_one(THREADS, tasks)
+
     def off(rows: Array) -> float:
         np.testing.assert_allclose(rows, exact, rtol=1e-6)
         return float(np.abs(rows / exact - 1).max())
 
-    runs = {
-        FLOOR: partial(in_threads, flow_products, [(t, e) for t in tasks for e in range(0, 16, 4)]),
+    runs: dict[str, Callable[[], Any]] = {
+        FLOOR: partial(products, tasks),
         OURS: ours,
-        PLAIN: partial(one_by_one, 1),
-        SPREAD: partial(one_by_one, THREADS),
-        EAGER: partial(with_torch.flow_eager, tasks),
-        VMAP: partial(with_torch.flow_vmap, tasks),
-        JAX: partial(with_jax.flow, tasks),
-        COMPILED: partial(afresh, partial(with_jax.flow, tasks)),
+        PLAIN: drawn(partial(one_by_one, 1)),
+        SPREAD: drawn(partial(one_by_one, THREADS)),
+        EAGER: drawn(with_torch.flow_eager),
+        VMAP: drawn(with_torch.flow_vmap),
+        JAX: drawn(with_jax.flow),
+        COMPILED: partial(afresh, drawn(with_jax.flow)),
     }
     title = f"深さ {DEPTH} の勾配の流れ: {seeds * len(GAINS)} 個のネットワーク"
     return Contest(title, runs, off, sum(task.flops for task in tasks))
@@ -113,7 +120,7 @@ def phase_diagram() -> Contest:
         np.testing.assert_allclose(values, exact, rtol=1e-6)
         return float(np.abs(values / exact - 1).max())
 
-    runs = {
+    runs: dict[str, Callable[[], Any]] = {
         OURS: partial(chi, tanh, SIGMA_W, SIGMA_B),
         PLAIN: one_by_one,
         VMAP: with_torch.chi,

@@ -51,7 +51,7 @@ Array = np.ndarray
 def training(
     title: str, tasks: list[Training], d: Dataset, ours: Callable[[], list[Array]]
 ) -> Contest:
-    runs = {
+    runs: dict[str, Callable[[], Any]] = {
         FLOOR: partial(training_products, tasks, d.x_train),
         OURS: ours,
         PLAIN: partial(train_one_by_one, tasks, d.x_train, d.labels_train, threads=1),

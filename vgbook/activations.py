@@ -118,7 +118,8 @@ def _as_float(z: ArrayLike) -> Array:
 # fmt: off
 # --- 折れ線の仲間。z = 0 での傾きは「左側の値」と約束します (ReLU なら 0)。
 #     最大値を取ったり切り詰めたりする書き方なら、NaN は NaN のまま通り抜けます。
-#     0 の符号は PyTorch に合わせます (ReLU と ELU は −0.0 を −0.0 のまま通し、傾きの 0 は +0.0)。
+#     float32 と float64 では、0 の符号も PyTorch に合わせます (ReLU と ELU は −0.0 を −0.0 のまま通し、
+#     傾きの 0 は +0.0)。max(0, z) の順に書くと z の 0 が残ります。場合分けでは 10 倍以上遅くなります。
 
 def _constant(z: Array, value: float) -> Array:  return np.where(np.isnan(z), z, value)
 
@@ -128,7 +129,7 @@ def _d_step(z: Array) -> Array:      return _constant(z, 0.0)
 def _identity(z: Array) -> Array:    return +z
 def _d_identity(z: Array) -> Array:  return _constant(z, 1.0)
 
-def _relu(z: Array) -> Array:        return np.where(z < 0, 0.0, z)
+def _relu(z: Array) -> Array:        return np.maximum(0.0, z)
 def _d_relu(z: Array) -> Array:      return np.ceil(np.clip(z, 0.0, 1.0)) + 0.0
 
 def _leaky_relu(z: Array, slope: float) -> Array:

@@ -114,7 +114,9 @@ def overhead(steps=100, rounds=15):
         "every=100": watch,
         "every=10": lambda m, o: watch(m, o, every=10),
     }
-    rows = {name: {way: [] for way in watchers} for name in cases}
+    rows: dict[str, dict[str, list[float]]] = {
+        name: {way: [] for way in watchers} for name in cases
+    }
     for i in range(rounds):
         order = deque(watchers.items())
         order.rotate(i)

@@ -1,11 +1,12 @@
 """本の地の文、図の題、代替文に、セルの計算していない測定結果が書かれていない。
 
 結果の数は `glue` で本文に渡す。`glue` を使えない図の題と代替文では、切りのよい言い方にして、
-同じ頁のセルで確かめる。ここで許すのは、実験の条件、数学の定数、名前と番号だけである。
+同じ数を、図の後の `assert` で確かめる。許すのは、実験の条件、数学の定数、名前と番号だけである。
 許すかどうかは単位と前後の語で決め、頁ごとの例外は作らない。
 """
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
 
@@ -87,7 +88,7 @@ def figure_text(cell: str) -> str:
 
 NUMBER = re.compile(
     r"\d+ ?[万億]?分の ?\d+|10 のマイナス \d+ 乗"
-    r"|[−-]?\d+(?:[.,]\d+)*(?:[eE][-+−]?\d+)?[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]*(?: ?[%％割桁])?"
+    r"|[−-]?\d+(?:[.,]\d+)*(?:[eE][-+−]?\d+)?[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]*(?: ?[%％割桁万億])?"
 )
 NAMES = [  # 名前と番号
     r"[A-Za-z][−-]?\d+",  # float64、P10、top-5、文字式の B−2
@@ -159,13 +160,8 @@ OF_PAGE = {  # その頁だけの条件
     ],
     "site": [r"axe の版は、この本が [\d.]+、ほかのサイトが [\d.]+"],
 }
-# 題と代替文でだけ許す、切りのよい言い方。図の後の assert で確かめる。
-ROUNDED = [
-    r"10+ ?万?分の \d|1 [万億]分の 1|10+ ?万倍|10 のマイナス \d+ 乗",
-    r"(?<![\d.])0\.01(?= は)",  # 初期値の名前
-    r"[\d.]+ ?[桁割]",
-    r"(?:およそ|約|ほぼ) ?[−-]?[\d.]+",
-    r"[−-]?[\d.]+ ?(?:倍|回)?(?:ほど|あまり|以上|以下|未満|近く|前後|を超え|を下回)",
+IN_FIGURES = [  # 題と代替文でだけ許す、初期値の名前
+    r"(?<![\d.])0\.01(?= は)",
 ]
 
 
@@ -214,22 +210,40 @@ def figures(source: str) -> Iterator[tuple[str, str]]:
         yield blank(source[: cells[i].start()]) + cells[i][0], "\n".join(asserts)
 
 
-def value(number: str) -> float | None:
-    try:
-        return float(number.replace("−", "-"))
-    except ValueError:  # 「4 分の 1」「12 桁」
-        return None
+SCALES = {"": 1.0, "万": 1e4, "億": 1e8, "割": 0.1, "%": 0.01, "％": 0.01}
+FRACTION = re.compile(r"(\d+) ?(万?|億)分の ?(\d+)")
+POWER = re.compile(r"10 のマイナス (\d+) 乗|(\d+) ?桁")
+SCALED = re.compile(r"[−-]?([\d.]+(?:e-?\d+)?) ?([万億割%％]?)")
+
+
+def values(number: str) -> set[float]:
+    """書かれた数の、assert での書き方。「3 桁」なら 3 か 1000。"""
+    if found := FRACTION.fullmatch(number):
+        return {int(found[3]) / (int(found[1]) * SCALES[found[2]])}
+    if found := POWER.fullmatch(number):
+        exponent = int(found[1] or found[2])
+        return {float(exponent), 10.0**exponent}
+    if found := SCALED.fullmatch(number):
+        return {float(found[1]) * SCALES[found[2]]}
+    return set()
+
+
+def is_checked(number: str, asserts: str) -> bool:
+    """assert の中に同じ数か、その逆数があれば、その数は確かめてある。"""
+    written = set().union(*map(values, NUMBER.findall(asserts)))
+    return any(
+        math.isclose(wanted, known) or math.isclose(wanted * known, 1)
+        for wanted, known in itertools.product(values(number), written)
+    )
 
 
 def figure_faults(source: str) -> list[str]:
-    """assert の中に同じ数があれば、その数は確かめてある。"""
-    found = []
-    for cell, asserts in figures(source):
-        checked = {value(number) for number in NUMBER.findall(asserts)} - {None}
-        for fault in faults(figure_text(cell), NAMES, CONSTANTS, CONDITIONS, ROUNDED):
-            if value(fault.split()[1]) not in checked:
-                found.append(fault)
-    return found
+    return [
+        fault
+        for cell, asserts in figures(source)
+        for fault in faults(figure_text(cell), NAMES, CONSTANTS, CONDITIONS, IN_FIGURES)
+        if not is_checked(re.split(r": | … ", fault)[1].strip(), asserts)
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -238,7 +252,7 @@ def test_numbers_in_prose_are_computed_or_conditions(page: Page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_numbers_in_figure_texts_are_rounded_or_asserted(page: Page):
+def test_numbers_in_figure_texts_are_asserted(page: Page):
     assert figure_faults(page.text) == []
 
 
@@ -284,7 +298,16 @@ def test_a_bare_result_in_an_explanation_is_caught():
 
 
 def test_a_bare_result_in_a_figure_text_is_caught_unless_asserted():
-    cell = "```{code-cell} python\n---\nmystnb:\n  image:\n    alt: 値は 0.913。\n---\nx = 1\n```\n"
-    check = "\n```{code-cell} python\nassert abs(x - 0.913) < 1e-3\n```\n"
-    assert figure_faults(cell)
-    assert figure_faults(cell + check) == []
+    cell = "```{code-cell} python\n---\nmystnb:\n  image:\n    alt: 値は %s。\n---\nx = 1\n```\n"
+    check = "\n```{code-cell} python\nassert abs(x / %s - 1) < 0.1\n```\n"
+    for written, number in [
+        ("0.913", "0.913"),
+        ("約 0.8", "0.8"),
+        ("12 桁", "1e-12"),
+        ("9 割", "0.9"),
+        ("1000 万分の 4", "4e-7"),
+        ("10 のマイナス 13 乗", "1e-13"),
+    ]:
+        assert figure_faults(cell % written)
+        assert figure_faults(cell % written + check % "0.37")
+        assert figure_faults(cell % written + check % number) == []

@@ -43,6 +43,14 @@ def test_a_line_break_between_letters_is_not_taken_for_its_sibling():
     assert document.astext() == "ReLU\nと呼ぶ。次に"
 
 
+def test_an_empty_text_after_emphasis_does_not_hide_the_letter_before_it():
+    document = new_document("page")
+    texts = map(nodes.Text, ["", "\n", "小さなずれほど遅れる。"])
+    document += nodes.paragraph("", "", nodes.strong("", "差は育ち、"), *texts)
+    lines.join_lines(None, document)
+    assert document.astext() == "差は育ち、小さなずれほど遅れる。"
+
+
 # --- 数式 --------------------------------------------------------------------------------
 
 

@@ -58,6 +58,7 @@ def depth_and_scale(
     width: int = 100,
     samples: int = 20,
     seeds: int = 5,
+    start: int = 0,
 ) -> Interactive:
     """活性化関数・深さ・標準偏差を選び、h・δ・dW の大きさを層ごとに見る図。
 
@@ -71,6 +72,8 @@ def depth_and_scale(
         選べる層の数。
     width, samples, seeds : int
         各層の幅、標本数、繰り返しの数。
+    start : int
+        はじめに見せる標準偏差の番号。その後で尋ねる答えを避けて選びます。
 
     Returns
     -------
@@ -100,7 +103,7 @@ def depth_and_scale(
     )
     expected = _table([[delta_theory(f, std * width**0.5, d) for f, d in row] for row in cases])
     last = np.array(depths)[:, None] - 1 + np.zeros(expected.shape[:-1], int)
-    start = np.take_along_axis(np.median(delta, axis=0), last[..., None], axis=-1)
+    end = np.take_along_axis(np.median(delta, axis=0), last[..., None], axis=-1)
 
     def readout(i: int, j: int, k: int) -> str:
         depth, at = depths[j], (i, j, k)
@@ -118,11 +121,11 @@ def depth_and_scale(
     controls = [
         Control("活性化関数", list(activations), slider=False),
         Control("深さ", [f"{depth} 層" for depth in depths], len(depths) - 1, slider=False),
-        Control(f"重みの標準偏差 (幅 {width})", list(stds), len(stds) // 2),
+        Control(f"重みの標準偏差 (幅 {width})", list(stds), start),
     ]
     panels = [
         panel("出力 h", series=[measured("h", h, 0)]),
-        panel("勾配 δ", series=[measured("δ", delta, 1), theory(start * expected, "δ の理論")]),
+        panel("勾配 δ", series=[measured("δ", delta, 1), theory(end * expected, "δ の理論")]),
         panel("重みの勾配 dW", series=[measured("dW", dW, 2)]),
     ]
     title = "深さ・初期値・活性化関数と、信号の大きさ"

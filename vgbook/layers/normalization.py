@@ -38,7 +38,7 @@ def _sizes(gamma: Array) -> str:
 
 
 class BatchNorm:
-    r"""バッチ正規化の層 (状態をもつ唯一の層)。
+    r"""バッチ正規化の層。学習のあいだに、推論で使う移動平均を貯めます。
 
     .. math:: \hat x = \frac{x-\mu_B}{\sqrt{\sigma_B^2+\varepsilon}}, \qquad
               y = \gamma \odot \hat x + \beta
@@ -70,7 +70,7 @@ class BatchNorm:
     Attributes
     ----------
     training : bool
-        True ならバッチの統計で、False なら移動平均で正規化します。
+        True ならバッチの統計量で、False なら移動平均で正規化します。
     running_mean, running_var : ndarray, shape (..., 1, n)
         推論に使う移動平均。
 
