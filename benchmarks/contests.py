@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
@@ -31,7 +31,7 @@ class Contest(NamedTuple):
     """1 つの課題と、その競争相手。"""
 
     title: str
-    runs: dict[str, Callable[[], Any]]
+    runs: Mapping[str, Callable[[], Any]]
     check: Callable[[Any], float]
     """答えの、float64 の読者の NumPy からのずれ。大きすぎれば失敗する。"""
     flops: int
@@ -83,7 +83,7 @@ def flow(seeds: int) -> Contest:
         np.testing.assert_allclose(rows, exact, rtol=1e-6)
         return float(np.abs(rows / exact - 1).max())
 
-    runs = {
+    runs: dict[str, Callable[[], Any]] = {
         FLOOR: partial(products, tasks),
         OURS: ours,
         PLAIN: drawn(partial(one_by_one, 1)),
@@ -120,7 +120,7 @@ def phase_diagram() -> Contest:
         np.testing.assert_allclose(values, exact, rtol=1e-6)
         return float(np.abs(values / exact - 1).max())
 
-    runs = {
+    runs: dict[str, Callable[[], Any]] = {
         OURS: partial(chi, tanh, SIGMA_W, SIGMA_B),
         PLAIN: one_by_one,
         VMAP: with_torch.chi,

@@ -31,7 +31,8 @@ class Net:
         self.var = [np.zeros_like(b) for b in hidden]
 
     def forward(self, x: Array) -> Array:
-        self.x, self.z, self.x_hat, self.std = [x], [], [], []
+        self.x, self.z = [x], list[Array]()
+        self.x_hat, self.std = list[Array](), list[Array]()
         for i, (W, b) in enumerate(zip(self.W[:-1], self.b[:-1], strict=True)):
             z = x @ W + b
             if self.norm:

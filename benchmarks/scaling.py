@@ -1,4 +1,4 @@
-"""伸び方: ネットワークの数に対する時間とメモリー、塊の大きさとスレッドの数に対する時間。"""
+"""伸び方: ネットワークの数に対する時間とメモリー、チャンクの大きさとスレッドの数に対する時間。"""
 
 import subprocess
 import sys
@@ -80,12 +80,12 @@ def over_executors(updates: int, rounds: int) -> dict[str, list[float]]:
 
 
 def over_chunks(updates: int, rounds: int) -> dict[str, Any]:
-    """塊の大きさを変えたときの CPU 時間。6.3.2 の掃引と、深さ 50 の勾配の流れ。"""
+    """チャンクの大きさを変えたときの CPU 時間。6.3.2 の掃引と、深さ 50 の勾配の流れ。"""
     sizes = [1, 2, 4, 8, 16]
-    shape = {"depth": DEPTH, "width": WIDTH, "samples": SAMPLES}
+    deep = partial(gradient_flow, depth=DEPTH, width=WIDTH, samples=SAMPLES)
     runs: dict[str, Callable[..., Any]] = {
         "6.3.2": partial(batch_norm_grid, data(), steps=updates, evaluate_every=None),
-        "勾配の流れ": partial(gradient_flow, tanh, xavier(gain=GAINS), **shape),
+        "勾配の流れ": partial(deep, tanh, xavier(gain=GAINS)),
     }
     cpu: dict[str, list[list[float]]] = {name: [[] for _ in sizes] for name in runs}
     for _ in range(rounds):

@@ -19,7 +19,7 @@ def train_eager(tasks: list[Training], d: Dataset) -> list[np.ndarray]:
     torch.set_num_threads(1)  # 小さな行列積を 2 スレッドに割ると、かえって遅い
     pairs = [(task, e) for task in tasks for e in range(task.members)]
     with ThreadPoolExecutor(THREADS) as pool:
-        losses = iter(list(pool.map(lambda pair: _train_one(*pair, d), pairs)))
+        losses = iter(list(pool.map(lambda pair: _train_one(pair[0], pair[1], d), pairs)))
     return [np.array([next(losses) for _ in range(task.members)]).T for task in tasks]
 
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -230,7 +231,11 @@ def main() -> None:
     chosen = parser.parse_args()
     if not (HTML / "index.html").exists():
         raise SystemExit("本がまだありません。先に `nox -s docs` を実行してください。")
-    measure = {"lighthouse": partial(lighthouse, chosen.runs), "html": html, "pages": pages}
+    measure: dict[str, Callable[[], tuple[bool, Any]]] = {
+        "lighthouse": partial(lighthouse, chosen.runs),
+        "html": html,
+        "pages": pages,
+    }
     fine, figures = measure[chosen.what]()
     if chosen.write:
         keep({"pages": "browser"}.get(chosen.what, chosen.what), figures)

@@ -1,7 +1,10 @@
 """正規化: PyTorch の BatchNorm1d・LayerNorm と比べ、規約の違いを両方とも再現する。"""
 
+from inspect import signature
+
 import numpy as np
 import pytest
+from conftest import ROOT
 from peers import torch
 
 from vgbook.layers.normalization import BatchNorm, LayerNorm
@@ -74,6 +77,43 @@ def test_the_convention_of_the_book_is_expressible():
         var = 0.9 * var + 0.1 * x.var(axis=0)
     np.testing.assert_allclose(layer.running_mean[0], mean, rtol=1e-12)
     np.testing.assert_allclose(layer.running_var[0], var, rtol=1e-12)
+
+
+def table_of_conventions() -> dict[str, str]:
+    """『バッチ正規化の計算』の規約の表の、「この本・PyTorch」の列。"""
+    text = (ROOT / "docs/part4/batchnorm.md").read_text(encoding="utf-8")
+    table = text[text.index("| | この本・PyTorch |") :].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    return {name: ours for name, ours, *_ in rows[2:]}
+
+
+def test_the_torch_column_of_the_book_is_what_torch_does():
+    told = table_of_conventions()
+    twin, default = torch.nn.BatchNorm1d(1).double(), BatchNorm(1)
+    for name in ("BatchNorm1d", "BatchNorm2d"):
+        arguments = signature(getattr(torch.nn, name)).parameters
+        assert told["`momentum` の既定値"] == f"`{arguments['momentum'].default}`"
+        assert float(told[r"$\varepsilon$ の既定値"].strip("`")) == arguments["eps"].default
+    assert [name for name, _ in twin.named_parameters()] == ["weight", "bias"]
+    assert told[r"$\gamma$、$\beta$"] == "`weight`、`bias` (PyTorch)"
+    assert (
+        told["分散の初期値"] == f"{twin.running_var.item():g}" == f"{default.running_var.item():g}"
+    )
+    assert told["推論への切り替え"] == "`net.eval()` (PyTorch)"
+    assert not twin.eval().training
+
+    twin.train()
+    batch = np.array([[10.0], [14.0]])  # 偏りのある分散は 4、不偏なら 8
+    twin(torch.tensor(batch))
+    default.forward(batch)
+    weight = {"新しい値": 0.1, "古い値": 0.9}[told["`momentum` が掛かるのは"]]
+    variance = {"不偏 ($N-1$ で割る)": 8.0, "偏りあり ($N$ で割る)": 4.0}[told["移動平均する分散"]]
+    for mean, var in (
+        (twin.running_mean, twin.running_var),
+        (default.running_mean, default.running_var),
+    ):
+        assert mean.item() == pytest.approx(weight * 12)
+        assert var.item() == pytest.approx((1 - weight) * 1 + weight * variance)
 
 
 def test_normalized_values_have_mean_zero_and_variance_one():

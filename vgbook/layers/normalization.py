@@ -1,7 +1,8 @@
 """正規化の層: バッチ正規化と層正規化。
 
-2 つの違いは平均をとる軸だけです。バッチ正規化はユニットごとにバッチの方向 (``axis=-2``) で、
-層正規化は標本ごとにユニットの方向 (``axis=-1``) で、平均 0・分散 1 にそろえます。
+正規化の式は同じで、平均をとる軸と、推論で使う統計量が違います。
+バッチ正規化はユニットごとにバッチの方向 (``axis=-2``) で、層正規化は標本ごとにユニットの方向
+(``axis=-1``) で、平均 0・分散 1 にそろえます。
 """
 
 import numpy as np
@@ -38,7 +39,7 @@ def _sizes(gamma: Array) -> str:
 
 
 class BatchNorm:
-    r"""バッチ正規化の層 (状態をもつ唯一の層)。
+    r"""バッチ正規化の層。学習のあいだに、推論で使う移動平均を貯めます。
 
     .. math:: \hat x = \frac{x-\mu_B}{\sqrt{\sigma_B^2+\varepsilon}}, \qquad
               y = \gamma \odot \hat x + \beta
@@ -70,7 +71,7 @@ class BatchNorm:
     Attributes
     ----------
     training : bool
-        True ならバッチの統計で、False なら移動平均で正規化します。
+        True ならバッチの統計量で、False なら移動平均で正規化します。
     running_mean, running_var : ndarray, shape (..., 1, n)
         推論に使う移動平均。
 

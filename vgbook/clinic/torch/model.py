@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from vgbook.clinic.certain import certainties
-from vgbook.clinic.courses import initial_rate, run
 from vgbook.clinic.court import Change, Court
-from vgbook.clinic.measure import Measurement, measure
 from vgbook.clinic.record import Finding, Thresholds, Trial
 from vgbook.clinic.report import Diagnosis
-from vgbook.clinic.subject import Subject, untouched
-from vgbook.clinic.suspects import already, suspects
 from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.torch.certain import certainties
+from vgbook.clinic.torch.courses import initial_rate, run
+from vgbook.clinic.torch.measure import Measurement, measure
+from vgbook.clinic.torch.subject import Subject, untouched
+from vgbook.clinic.torch.suspects import already, suspects
 
 # これらが見つかれば、ほかの原因を試しても確かめられない
 DECISIVE = (
