@@ -686,3 +686,20 @@ def test_the_hooks_use_no_private_name_of_pytorch():
         for name in re.findall(r"\b(?:torch|nn)(?:\.\w+)*\._\w+", path.read_text(encoding="utf-8"))
     }
     assert private <= {"torch.utils._python_dispatch"}
+
+
+def test_neither_the_diagnosis_nor_the_watch_advises_what_the_network_already_does():
+    model = Together(
+        lambda m, x: m.head(F.relu(m.norm(F.relu(m.body(x))))),
+        body=nn.Linear(4, 32), norm=nn.LayerNorm(32), head=nn.Linear(32, 3),
+    )  # fmt: skip
+    nn.init.zeros_(model.norm.weight)
+    (x, y), optimizer = rings(), sgd(model)
+    with watch(model, optimizer, every=1) as w:
+        CE(model(x), y).backward()
+        optimizer.step()
+    reports = w.report(), diagnose(model, x, y, loss=CE)
+    for report in reports:
+        assert "indistinguishable" in [f.slug for f in report.findings]
+        cures = [cure for f in report.everything() for cure in f.cures]
+        assert not [cure for cure in cures if "正規化を入れる" in cure or "シグモイド" in cure]

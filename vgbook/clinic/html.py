@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vgbook.clinic.report import Diagnosis
 
 HEADER = ("層", "種類", "h", "標本間の差", "δ", "dW", "更新の比", "飽和", "死", "判定")
+SHARES = ("飽和", "死")
 WIDTH, HEIGHT = 220, 56
 
 
@@ -39,18 +40,34 @@ def page(report: Diagnosis, base: str | None = None) -> str:
 
 
 def _table(rows: list[list[str]]) -> str:
-    head = "".join(f'<th scope="col">{name}</th>' for name in HEADER)
+    """判定を層の隣に置く表。どの層でも 0 の割合は、列にしない。"""
+    shown = [i for i, name in enumerate(HEADER) if name not in SHARES or _any(rows, i)]
+    shown.sort(key=lambda i: (HEADER[i] != "層", HEADER[i] != "判定"))
+    head = "".join(f'<th scope="col">{HEADER[i]}</th>' for i in shown)
     body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>'
-        + "".join(f"<td>{escape(_dash(cell))}</td>" for cell in rest)
+        "<tr>"
+        + "".join(
+            f'<th scope="row">{_cell(row[i])}</th>' if i == 0 else f"<td>{_cell(row[i])}</td>"
+            for i in shown
+        )
         + "</tr>"
-        for first, *rest in rows
+        for row in rows
     )
-    return f'<table class="docutils"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return (
+        '<div class="table-wrapper"><table class="docutils">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
-def _dash(cell: str) -> str:
-    return "—" if cell == text.MISSING else cell.replace(" .. ", "〜")
+def _any(rows: list[list[str]], column: int) -> bool:
+    return any(row[column] not in ("0 %", text.MISSING) for row in rows)
+
+
+def _cell(cell: str) -> str:
+    """狭ければ範囲の途中で折り返し、数と単位の間では折り返さない。"""
+    if cell == text.MISSING:
+        return "—"
+    return escape(cell).replace(" %", "\u00a0%").replace(" .. ", "〜<wbr>")
 
 
 def _chapter(f: Finding, base: str | None) -> str:

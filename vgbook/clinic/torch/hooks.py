@@ -1,6 +1,6 @@
 """PyTorch のモデルの順伝播と逆伝播を 1 回だけ覗く。"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +74,16 @@ def rectifies(name: str, args: Any, kwargs: Any) -> bool:
     options = {**dict(zip(("input", "min", "max"), args, strict=False)), **(kwargs or {})}
     low, high = options.get("min"), options.get("max")
     return name in CLAMPS and isinstance(low, int | float) and low == 0 and high is None
+
+
+def already(model: nn.Module, functions: Collection[str], residual: bool) -> frozenset[str]:
+    """モデルがもうしていること。治し方の文にある語で答える。"""
+    words = {"残差接続"} if residual else set()
+    if any("Norm" in type(module).__name__ for module in model.modules()):
+        words.add("正規化を入れる")
+    if "sigmoid" not in functions:
+        words.add("シグモイド")
+    return frozenset(words)
 
 
 def drift(module: Any, mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:

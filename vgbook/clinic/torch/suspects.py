@@ -45,17 +45,6 @@ def suspects(
     yield from _rates(measured, symptoms, base)
 
 
-def already(subject: Subject, measured: Measurement) -> frozenset[str]:
-    """モデルがもうしていること。治し方の文にある語で答える。"""
-    kinds = {type(module).__name__ for module in subject.model.modules()}
-    words = {"残差接続"} if measured.recorder.residual else set()
-    if any("Norm" in kind for kind in kinds):
-        words.add("正規化を入れる")
-    if "sigmoid" not in measured.recorder.functions:
-        words.add("シグモイド")
-    return frozenset(words)
-
-
 def _suspect_symptom(subject: Subject, symptoms: list[Finding], *slugs: str) -> Iterator[Suspect]:
     ill = next((s for s in symptoms if s.slug in slugs), None)
     if ill is not None:

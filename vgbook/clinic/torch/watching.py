@@ -16,6 +16,7 @@ from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.symptoms import symptoms
 from vgbook.clinic.torch.hooks import (
     BATCH_NORMS,
+    already,
     batch_statistics,
     drift,
     plain_name,
@@ -127,6 +128,8 @@ class Watch:
             rule = f"{broken.step} 回目の更新で、値か勾配が有限でなくなっていた"
             report.findings = [finding("non-finite", broken.broken(), rule)]
         found = symptoms(layers, limits)
+        for each in found:
+            each.advise(already(self.model, finished[-1].functions.names, residual=False))
         values = [value for _, value in self.losses]
         course = Trial("実際の学習", values, values[0] if values else nan)
         if values:
@@ -175,12 +178,13 @@ class Watch:
             self._start()
 
 
-class _Rectified(TorchFunctionMode):
-    """モデルを呼んでいる間だけ、ReLU の出力を ``keep`` に渡す。関数で呼んだ ReLU も含む。"""
+class _Functions(TorchFunctionMode):
+    """モデルを呼んでいる間だけ、関数の名前を残し、ReLU の出力を ``keep`` に渡す。"""
 
     def __init__(self, keep: Callable[[torch.Tensor], None]) -> None:
         super().__init__()
         self.keep, self.depth = keep, 0
+        self.names: set[str] = set()
 
     def attach(self, module: nn.Module) -> list[Any]:
         """最も外側の呼び出しで始め、終われば (例外でも) やめる。"""
@@ -202,7 +206,9 @@ class _Rectified(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """テンソルの関数が呼ばれるたびに呼ばれる。"""
         result = func(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor) and rectifies(plain_name(func), args, kwargs):
+        name = plain_name(func)
+        self.names.add(name)
+        if isinstance(result, torch.Tensor) and rectifies(name, args, kwargs):
             self.keep(result)
         return result
 
@@ -220,13 +226,13 @@ class Sample:
         self.gaps: dict[str, torch.Tensor] = {}
         self.current = ""
         self.complete = False
+        self.functions = _Functions(self._relu)
         self._handles: list[Any] = []
 
     def attach(self, model: nn.Module) -> None:
         """行列をもつモジュールと BN にフックを付け、ReLU の出力を見る。"""
-        rectified = _Rectified(self._relu)
         for name, module in model.named_modules():
-            self._handles += rectified.attach(module)
+            self._handles += self.functions.attach(module)
             weight = weight_name(module)
             if weight:
                 self.modules[name or type(module).__name__] = module, weight
