@@ -206,10 +206,13 @@ def bench(session: nox.Session) -> None:
 def clinic(session: nox.Session) -> None:
     """診断の章の記録 (診断書、成績、見張りの費用、ほかの道具) を作り直す。"""
     sync_with_torch(session, "test")
-    # 比べる相手は、この本の何からも使わない。版はここで決める
+    # 比べる相手は、この本の何からも使わないので、lock に入れずに版をここで決める。
+    # torchinstruments は判定をしないので、比べない
     peers = ["torchmortem==0.1.1", "neural-observatory==0.5.1"]
     session.run_install("python", "-m", "pip", "install", "--quiet", *peers)
-    parts = session.posargs or ["reports", "patients", "overhead", "peers"]
+    parts = session.posargs or [
+        "reports", "zoo", "patients", "held_back", "overhead", "peers",
+    ]  # fmt: skip
     session.run("python", "benchmarks/clinic/record.py", *parts)
 
 

@@ -1,4 +1,4 @@
-"""伸び方: ネットワークの数に対する時間とメモリー、塊の大きさとスレッドの数に対する時間。"""
+"""伸び方: ネットワークの数に対する時間とメモリー、チャンクの大きさとスレッドの数に対する時間。"""
 
 import subprocess
 import sys
@@ -80,7 +80,7 @@ def over_executors(updates: int, rounds: int) -> dict[str, list[float]]:
 
 
 def over_chunks(updates: int, rounds: int) -> dict[str, Any]:
-    """塊の大きさを変えたときの CPU 時間。6.3.2 の掃引と、深さ 50 の勾配の流れ。"""
+    """チャンクの大きさを変えたときの CPU 時間。6.3.2 の掃引と、深さ 50 の勾配の流れ。"""
     sizes = [1, 2, 4, 8, 16]
     deep = partial(gradient_flow, depth=DEPTH, width=WIDTH, samples=SAMPLES)
     runs: dict[str, Callable[..., Any]] = {

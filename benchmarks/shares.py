@@ -85,7 +85,7 @@ def _move_products(parts: Parts, source: str, affine: Affine, delta: Array, dx: 
 
 
 def flow(rounds: int) -> Parts:
-    """深さ 50 の勾配の流れの内訳 [秒]。2 個の塊を 1 つ動かす。"""
+    """深さ 50 の勾配の流れの内訳 [秒]。2 個のチャンクを 1 つ動かす。"""
     return _median([_flow_parts() for _ in range(rounds)])
 
 

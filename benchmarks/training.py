@@ -91,7 +91,7 @@ def losses_off(exact: list[Array], losses: list[Array]) -> float:
 
 
 def training_products(tasks: list[Training], x: Array) -> None:
-    """床: 学習に要る行列積だけを、同じ形、同じ数のスレッドで行う。"""
+    """下限: 学習に要る行列積だけを、同じ形、同じ数のスレッドで行う。"""
 
     def part(task: Training, members: slice) -> None:
         W = [w[members] for w in task.weights]

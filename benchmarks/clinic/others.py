@@ -1,15 +1,19 @@
 """公開されている道具に、同じ患者を見せる (`nox -s clinic` が入れる)。
 
 どの道具も、学習のループに付けて `STEPS` 回更新し、警告を 1 つでも出せば「病気と言った」と数える。
-torchinstruments は測った値を残すだけで判定をしないので、表には入れない。
+何と言ったかは問わない。torchinstruments は測った値を残すだけで判定をしないので、表には入れない。
 """
 
 import io
 import math
+import time
 from contextlib import redirect_stdout
+from importlib.metadata import version
 
 import torch
+from held_back import HELD_BACK
 from patients import PATIENTS
+from zoo import ZOO
 
 STEPS = 60
 RATIO = 1e-2  # 10 行のレシピの閾値: 最初の層の勾配の平均が、最後の層の何倍を下回れば消失か
@@ -74,24 +78,44 @@ TOOLS = {
     "neural-observatory": neural_observatory,
     "勾配の平均を描く 10 行": ten_lines,
 }
+COLLECTIONS = {"zoo": ZOO, "patients": PATIENTS, "held_back": HELD_BACK}
+
+
+def ask(says, p):
+    """病気と言ったか、止まったときの例外、CPU 時間。"""
+    torch.manual_seed(0)
+    start, error = time.process_time(), ""
+    try:
+        with redirect_stdout(io.StringIO()):
+            verdict = bool(says(p))
+    except Exception as failure:  # 道具が例外で止まったことも、結果の 1 つとして残す
+        verdict, error = False, f"{type(failure).__name__}: {failure}".splitlines()[0][:200]
+    return verdict, error, round(time.process_time() - start, 2)
 
 
 def score():
-    """道具ごとに、病気を病気と言った数、健康を病気と言った数、止まった数。"""
-    table = {}
+    """道具と患者ごとの答え。"""
+    rows = []
     for tool, says in TOOLS.items():
-        row = {"found": 0, "sick": 0, "accused": 0, "well": 0, "failed": 0}
-        for entry in PATIENTS.values():
-            for cured in (False, True) if entry.roots else (None,):
-                p = entry.make() if cured is None else entry.make(cured=cured)
-                torch.manual_seed(0)
-                try:
-                    with redirect_stdout(io.StringIO()):
-                        verdict = says(p)
-                except Exception:  # 道具が例外で止まったことを、結果の 1 つとして数える
-                    verdict, row["failed"] = False, row["failed"] + 1
-                row["sick" if cured is False else "well"] += 1
-                row["found" if cured is False else "accused"] += verdict
-        table[tool] = row
-        print(tool, row, flush=True)
-    return table
+        for collection, entries in COLLECTIONS.items():
+            for name, entry in entries.items():
+                for cured in (False, True) if entry.roots else (None,):
+                    p = entry.make() if cured is None else entry.make(cured=cured)
+                    said, error, seconds = ask(says, p)
+                    rows.append(
+                        {
+                            "tool": tool,
+                            "collection": collection,
+                            "name": name,
+                            "sick": cured is False,
+                            "said": said,
+                            "error": error,
+                            "seconds": seconds,
+                        }
+                    )
+        mine = [r for r in rows if r["tool"] == tool]
+        found = sum(r["said"] for r in mine if r["sick"])
+        accused = sum(r["said"] for r in mine if not r["sick"])
+        print(tool, found, accused, sum(bool(r["error"]) for r in mine), flush=True)
+    versions = {name: version(name) for name in ("torchmortem", "neural-observatory")}
+    return {"steps": STEPS, "versions": versions, "rows": rows}

@@ -1,12 +1,13 @@
-"""診断の成績: 病気を見つけ、健康を責めないか。"""
+"""診断の成績: 病気を見つけ、健康を責めないか。``python score.py [集まり] [名前 ...]``"""
 
-import importlib.util
 import sys
 import time
 import warnings
 
 import torch
+from held_back import HELD_BACK
 from patients import PATIENTS
+from zoo import ZOO
 
 from vgbook.clinic import diagnose
 
@@ -14,22 +15,14 @@ torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 
 
-def collection(path):
-    if path is None:
-        return {n: (e.make, e.roots) for n, e in PATIENTS.items()}
-    spec = importlib.util.spec_from_file_location("zoo", path)
-    assert spec is not None
-    assert spec.loader is not None
-    zoo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(zoo)
-    return {n: (e.make, e.root - {"healthy"}) for n, e in zoo.CASES.items()}
-
-
 def main():
-    path = next((a for a in sys.argv[1:] if a.endswith(".py")), None)
-    wanted = [a for a in sys.argv[1:] if not a.endswith(".py")]
+    collections = {"zoo": ZOO, "patients": PATIENTS, "held_back": HELD_BACK}
+    chosen = [a for a in sys.argv[1:] if a in collections] or list(collections)
+    wanted = [a for a in sys.argv[1:] if a not in collections]
+    everyone = {n: e for c in chosen for n, e in collections[c].items()}
     found = accused = sick = well = 0
-    for name, (make, roots) in collection(path).items():
+    for name, entry in everyone.items():
+        make, roots = entry.make, entry.roots
         if wanted and name not in wanted:
             continue
         for cured in (False, True) if roots else (None,):

@@ -3,14 +3,15 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import vgbook as vg
-from vgbook.clinic import Diagnosis, LayerRecord, diagnose, text, watch
+from vgbook.clinic import Diagnosis, LayerRecord, diagnose, html, text, watch
 from vgbook.clinic.__main__ import main
-from vgbook.clinic.verdicts import VERDICTS, named
+from vgbook.clinic.verdicts import CHAPTERS, VERDICTS, named
 
 DATA = vg.digits()
 X, LABELS = DATA.x_train[:100], DATA.labels_train[:100]
@@ -184,3 +185,30 @@ def test_what_is_not_a_model_is_refused():
     model, optimizer = made()
     with pytest.raises(TypeError, match="watch には"):
         watch(optimizer, model)
+
+
+# --- 章へのつなぎ -------------------------------------------------------------------------
+
+
+def test_every_verdict_names_a_chapter_that_exists():
+    docs = Path(__file__).parents[2] / "docs"
+    for label in {verdict.section for verdict in VERDICTS.values()}:
+        title, page = CHAPTERS[label]
+        source = (docs / page).with_suffix(".md").read_text(encoding="utf-8")
+        assert f"({label})=\n# {title}\n" in source
+
+
+def test_a_finding_leads_to_the_chapter_that_derives_it(sick):
+    title, page = sick.findings[0].verdict.chapter
+    label = sick.findings[0].verdict.section
+    assert f"「{title}」の章" in str(sick)
+    assert f'<a href="../{page}#{label}">{title}</a>' in html.page(sick, base="..")
+
+
+def test_without_a_published_book_the_chapter_is_named_and_not_linked(sick, monkeypatch):
+    monkeypatch.setattr(html, "book", lambda: None)
+    shown = html.page(sick)
+    assert sick.findings[0].verdict.chapter.title in shown
+    assert "<a " not in shown
+    monkeypatch.setattr(html, "book", lambda: "https://example.org/book")
+    assert '<a href="https://example.org/book/part' in html.page(sick)

@@ -2,12 +2,15 @@
 
 import copy
 import math
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vgbook.clinic import Thresholds, diagnose
+import vgbook.clinic
+from vgbook.clinic import Thresholds, diagnose, watch
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -597,3 +600,106 @@ def test_thresholds_change_what_is_suspected():
     model = dense(4, 32, 32, 32, 32, 3)
     x, y = rings()
     assert diagnose(model, x, y, loss=CE, thresholds=Thresholds(gradient=0.9)).findings
+
+
+# --- 関数で書いた ReLU と、学習の後で狂う BN ------------------------------------------------
+
+
+RECTIFIERS = {
+    "nn.ReLU": nn.ReLU(),
+    "F.relu": F.relu,
+    "torch.relu": torch.relu,
+    "Tensor.relu_": lambda z: z.relu_(),
+    "clamp": lambda z: z.clamp(min=0),
+    "clamp_min": lambda z: torch.clamp_min(z, 0),
+}
+
+
+@pytest.mark.parametrize("rectify", RECTIFIERS.values(), ids=RECTIFIERS)
+def test_a_dead_layer_is_seen_however_its_relu_is_written(rectify):
+    model = Together(
+        lambda m, x: m.head(m.relu(m.body(x))), body=nn.Linear(4, 32), head=nn.Linear(32, 3)
+    )
+    model.relu = rectify
+    nn.init.constant_(model.body.bias, -100.0)
+    (x, y), optimizer = rings(), sgd(model)
+    assert diagnose(model, x, y, loss=CE).dead.tolist() == [1.0, 0.0]
+    with watch(model, optimizer, every=1) as w:
+        CE(model(x), y).backward()
+        optimizer.step()
+    assert w.report().dead.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("clamp", [lambda z: z.clamp(0, 1), lambda z: z.clamp(min=-1)])
+def test_a_clamp_that_is_no_relu_is_not_counted_as_one(clamp):
+    model = Together(
+        lambda m, x: m.head(clamp(m.body(x))), body=nn.Linear(4, 32), head=nn.Linear(32, 3)
+    )
+    nn.init.constant_(model.body.bias, -100.0)
+    assert not diagnose(model, *rings(), loss=CE).dead.any()
+
+
+def test_an_error_inside_the_model_ends_the_watching_of_its_functions():
+    model = Together(lambda m, x: m.body(x) / nothing, body=nn.Linear(4, 3))  # noqa: F821
+    with watch(model, sgd(model)) as w:
+        with pytest.raises(NameError):
+            model(torch.ones(2, 4))
+        F.relu(model.body.weight)  # モデルの外の計算
+    assert [sample.dead for sample in w.samples] == [{}]
+
+
+def batch_norm(momentum, steps=40):
+    x, y = rings()
+    x = 5 * x + 20
+    norm = nn.BatchNorm1d(32, momentum=momentum)
+    model = nn.Sequential(nn.Linear(4, 32), norm, nn.ReLU(), nn.Linear(32, 3))
+    optimizer = sgd(model)
+    with watch(model, optimizer, every=3) as w:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            CE(model(x), y).backward()
+            optimizer.step()
+    return model, x, y, optimizer, w.report()
+
+
+def test_averages_that_never_follow_the_batches_are_found_though_the_training_goes_well():
+    model, x, y, optimizer, watched = batch_norm(momentum=0.0)
+    report = diagnose(model, x, y, loss=CE, optimizer=optimizer)
+    assert [f.slug for f in report.findings] == ["batch-norm"]
+    assert report.findings[0].modules == ("1",)
+    found = [f for f in watched.findings if f.slug == "batch-norm"]
+    assert [(f.severity, f.modules) for f in found] == [("症状", ("1",))]
+
+
+def test_averages_that_follow_the_batches_are_not_accused():
+    model, x, y, optimizer, watched = batch_norm(momentum=0.1)
+    assert diagnose(model, x, y, loss=CE, optimizer=optimizer).healthy
+    assert "batch-norm" not in [f.slug for f in watched.findings]
+
+
+def test_the_hooks_use_no_private_name_of_pytorch():
+    """`torch.utils._python_dispatch` は、PyTorch の手引きにある名前。"""
+    rooms = (Path(vgbook.clinic.__file__).parent / "torch").glob("*.py")
+    private = {
+        name
+        for path in rooms
+        for name in re.findall(r"\b(?:torch|nn)(?:\.\w+)*\._\w+", path.read_text(encoding="utf-8"))
+    }
+    assert private <= {"torch.utils._python_dispatch"}
+
+
+def test_neither_the_diagnosis_nor_the_watch_advises_what_the_network_already_does():
+    model = Together(
+        lambda m, x: m.head(F.relu(m.norm(F.relu(m.body(x))))),
+        body=nn.Linear(4, 32), norm=nn.LayerNorm(32), head=nn.Linear(32, 3),
+    )  # fmt: skip
+    nn.init.zeros_(model.norm.weight)
+    (x, y), optimizer = rings(), sgd(model)
+    with watch(model, optimizer, every=1) as w:
+        CE(model(x), y).backward()
+        optimizer.step()
+    reports = w.report(), diagnose(model, x, y, loss=CE)
+    for report in reports:
+        assert "indistinguishable" in [f.slug for f in report.findings]
+        cures = [cure for f in report.everything() for cure in f.cures]
+        assert not [cure for cure in cures if "正規化を入れる" in cure or "シグモイド" in cure]

@@ -1,4 +1,4 @@
-"""集団を走らせる: 乱数列の独立、塊と実行の場所によらない結果、失敗の伝え方。"""
+"""集団を走らせる: 乱数列の独立、チャンクと実行の場所によらない結果、失敗の伝え方。"""
 
 import os
 import platform
@@ -135,7 +135,7 @@ def test_the_chunk_does_not_change_a_bit(name, chunk):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_member_in_a_chunk_is_the_member_trained_in_one_stack(name, monkeypatch):
-    """塊に分けない 1 つの集団が、もとの答えである。"""
+    """チャンクに分けない 1 つの集団が、もとの答えである。"""
     monkeypatch.setattr("vgbook.ensemble.chunks.CACHE", 10**12)
     whole = EXPERIMENTS[name](rng=rng(), seeds=2)
     monkeypatch.setattr("vgbook.ensemble.chunks.CACHE", 1)
@@ -353,7 +353,7 @@ def test_ctrl_c_leaves_no_process_behind(kind, tmp_path):
         assert child.stdout.readline().startswith("started")
         family = psutil.Process(child.pid).children(recursive=True)
         assert bool(family) == (kind == "processes")
-        # 塊を渡し終えるまで待つ。executor.submit の途中で割り込むと、CPython の executor が
+        # チャンクを渡し終えるまで待つ。executor.submit の途中で割り込むと、CPython の executor が
         # 鍵を持ったまま止まることがまれにあり、それはこの試験の対象ではない
         time.sleep(2)
         os.killpg(child.pid, signal.SIGINT)  # 端末の Ctrl-C は、仲間のプロセス全部に届く
@@ -428,9 +428,9 @@ def test_dask_gets_the_data_of_an_experiment_once_and_not_with_everychunk_size(t
 
 def test_chunks_fit_the_cache_and_are_dealt_evenly_to_the_cpus(monkeypatch):
     monkeypatch.setattr("vgbook.ensemble.chunks.cpus", lambda: 4)
-    fits = CACHE // 3  # 1 つの塊に 3 個まで
-    assert chunk_size(16, fits, seeds=1) == 2  # 8 つの塊を 4 つの CPU に 2 つずつ
-    assert chunk_size(16, fits, seeds=2) == 3  # 6 つの塊と 2 つの seed で、3 つずつ
+    fits = CACHE // 3  # 1 つのチャンクに 3 個まで
+    assert chunk_size(16, fits, seeds=1) == 2  # 8 つのチャンクを 4 つの CPU に 2 つずつ
+    assert chunk_size(16, fits, seeds=2) == 3  # 6 つのチャンクと 2 つの seed で、3 つずつ
     assert chunk_size(16, fits, seeds=4) == 3
     assert chunk_size(4, 1, seeds=1) == 1  # 小さくても、CPU を休ませない
     assert chunk_size(4, 1, seeds=4) == 4

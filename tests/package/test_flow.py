@@ -117,7 +117,7 @@ def test_rms_of_small_integers_does_not_wrap_around():
 
 
 def test_rms_of_a_member_does_not_depend_on_its_neighbours():
-    """隣に測り直す要素があってもなくても、同じビット。塊の切り方で答えが変わらないため。"""
+    """隣に測り直す要素があってもなくても、同じビット。チャンクの切り方で答えが変わらないため。"""
     a = rng().standard_normal((3, 30, 40))
     a[1] *= 1e-200
     for i in range(3):

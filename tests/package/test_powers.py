@@ -19,7 +19,11 @@ def book_style():
 
 @pytest.mark.parametrize(
     ("limits", "expected"),
-    [((0.01, 100), ["0.01", "1", "100"]), ((1e-6, 1), ["$10^{-6}$", "$10^{-4}$", "$10^{0}$"])],
+    [
+        ((0.01, 100), ["0.01", "1", "100"]),
+        ((1, 1.5e4), ["1", "100", "10000"]),
+        ((1e-6, 1), ["$10^{-6}$", "$10^{-4}$", "$10^{0}$"]),
+    ],
 )
 def test_log_ticks_are_numbers_in_a_short_range_and_powers_in_a_long_one(limits, expected):
     fig, ax = plotting.figure()

@@ -36,7 +36,7 @@ class PowerFormatter(Formatter):
         if self.minor and (high > 10 * low or first not in (2, 5)):
             return ""
         if low >= 5e-4 and high <= 2e4:
-            return f"{x:.4g}"
+            return f"{x:g}"
         power = f"10^{{{exponent:.0f}}}"
         return f"${power}$" if first == 1 else rf"${first}\times{power}$"
 

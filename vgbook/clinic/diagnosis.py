@@ -95,7 +95,7 @@ def diagnose(
     if step is not None:
         check_callable("step", step)
     if _is_torch(model):
-        from vgbook.clinic.torch_model import diagnose_torch
+        from vgbook.clinic.torch.model import diagnose_torch
 
         return diagnose_torch(
             model, x, y, loss=loss, optimizer=optimizer, step=step, trial=trial,
@@ -188,6 +188,6 @@ def watch(model: Any, optimizer: Any, *, every: int = 100, save: str | Path | No
     >>> [layer.name for layer in w.report().layers]
     ['0', '2']
     """
-    from vgbook.clinic.watching import Watch
+    from vgbook.clinic.torch.watching import Watch
 
     return Watch(model, optimizer, every=every, save=save)

@@ -122,6 +122,7 @@ def paragraph(number_: int, f: Finding) -> list[str]:
         f"   測定: {f.evidence}",
         f"   意味: {f.verdict.meaning}",
         *(f"   治し方 {i}: {cure}" for i, cure in enumerate(f.cures, 1)),
+        f"   くわしく: 「{f.verdict.chapter.title}」の章",
         *(f"   証拠: {course(trial)}" for trial in f.trials),
         *(
             f"   その結果: {c.name} ({c.slug})  {places(c.modules)}  {c.evidence}"

@@ -15,7 +15,34 @@ class Verdict(NamedTuple):
     cures: tuple[str, ...]
     """治し方。先に試すものから並べます。"""
     section: str
-    """導いた節のラベル。"""
+    """導いた章のラベル。"""
+
+    @property
+    def chapter(self) -> "Chapter":
+        """導いた章。"""
+        return CHAPTERS[self.section]
+
+
+class Chapter(NamedTuple):
+    """本の章。"""
+
+    title: str
+    page: str
+    """本の最初の頁から見た場所。"""
+
+
+CHAPTERS = {
+    "sec-vanishing": Chapter("勾配消失とは何か", "part1/vanishing.html"),
+    "sec-sigmoid": Chapter("シグモイド関数", "part2/sigmoid.html"),
+    "sec-relu": Chapter("ReLU とその仲間", "part2/relu.html"),
+    "sec-zero-init": Chapter("ゼロ初期化と対称性", "part3/zero-init.html"),
+    "sec-variance": Chapter("分散の伝わり方", "part3/variance.html"),
+    "sec-batchnorm": Chapter("バッチ正規化の計算", "part4/batchnorm.html"),
+    "sec-layernorm": Chapter("層正規化と勾配の倍率", "part4/layernorm.html"),
+    "sec-meanfield": Chapter("平均場と相図", "part5/meanfield.html"),
+    "sec-diagnosis": Chapter("自分のネットワークを診断する", "part6/diagnosis.html"),
+}
+"""ラベルから章への表。"""
 
 
 _TABLE = (

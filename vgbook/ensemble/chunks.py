@@ -1,4 +1,4 @@
-"""塊: 集団を、キャッシュに収まる大きさに切り分けて走らせる。"""
+"""チャンク: 集団を、キャッシュに収まる大きさに切り分けて走らせる。"""
 
 import math
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from vgbook.ensemble.results import run_all
 from vgbook.initializers import Initializer, check_init
 
 CACHE = 64 * 2**20
-"""1 つの塊が使うメモリーの目安 [バイト]。大きいほど、塊ごとに乱数列を引き直す手間が減り、
-キャッシュからあふれると配列の読み書きが遅くなります。どこで折り合うかは計算機によるので、
+"""1 つのチャンクが使うメモリーの目安 [バイト]。大きいほど、チャンクごとに乱数列を引き直す手間が
+減り、キャッシュからあふれると配列の読み書きが遅くなります。どこで折り合うかは計算機によるので、
 呼ぶときに ``chunk`` で変えられます。"""
 
 
@@ -37,7 +37,7 @@ def over_members(
     chunk: int | None = None,
     executor: Executor | None = None,
 ) -> Any:
-    """`over_seeds` に加えて、``init`` の集団を塊に分けて走らせる。
+    """`over_seeds` に加えて、``init`` の集団をチャンクに分けて走らせる。
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def over_members(
     nbytes : int
         1 つのネットワークの計算が使うバイト数 (`footprint`)。
     chunk : int, optional
-        1 つの塊に入れる、先頭の軸の長さ。省略すると、塊が `CACHE` の大きさになり、
-        どの CPU にも同じだけの塊が回るように選びます。
+        1 つのチャンクに入れる、先頭の軸の長さ。省略すると、チャンクが `CACHE` の大きさになり、
+        どの CPU にも同じだけのチャンクが回るように選びます。
 
     Returns
     -------
@@ -62,7 +62,7 @@ def over_members(
     Raises
     ------
     MemoryError
-        塊に必要なメモリーが足りないとき。計算を始める前に、必要なバイト数を伝えます。
+        チャンクに必要なメモリーが足りないとき。計算を始める前に、必要なバイト数を伝えます。
     ValueError, TypeError, RuntimeError
         `over_seeds` と同じ。``chunk`` が正の整数でないとき。
 
@@ -90,7 +90,7 @@ def over_members(
 
 
 def chunk_size(members: int, nbytes: int, seeds: int) -> int:
-    """塊の大きさ。塊の数は、seed を掛けると CPU の数の倍数になるように増やす。"""
+    """チャンクの大きさ。チャンクの数は、seed を掛けると CPU の数の倍数になるように増やす。"""
     parts = -(-members // max(1, round(CACHE / max(1, nbytes))))
     step = cpus() // math.gcd(cpus(), seeds)
     parts = -(-parts // step) * step
@@ -98,7 +98,7 @@ def chunk_size(members: int, nbytes: int, seeds: int) -> int:
 
 
 def take(init: Any, part: slice) -> Any:
-    """塊 ``part`` の初期値。層ごとに分けた列には切り分ける軸がないので、そのまま返します。
+    """チャンク ``part`` の初期値。層ごとに分けた列には切り分ける軸がないので、そのまま返します。
 
     Raises
     ------
@@ -117,7 +117,7 @@ def take(init: Any, part: slice) -> Any:
 
 
 def take_rates(lr: ArrayLike, init: Any, part: slice) -> ArrayLike:
-    """塊 ``part`` の学習率。``lr`` が集団の形の配列でなければ、そのまま返します。
+    """チャンク ``part`` の学習率。``lr`` が集団の形の配列でなければ、そのまま返します。
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""仕事を走らせる: 塊を executor に渡し、結果を待ち、失敗を場所とともに伝える。"""
+"""仕事を走らせる: チャンクを executor に渡し、結果を待ち、失敗を場所とともに伝える。"""
 
 import copy
 import os
@@ -20,7 +20,7 @@ LARGE = 31 * 2**20
 
 
 class Job(NamedTuple):
-    """1 つの仕事: ある seed の乱数列で、集団のある塊を計算する。"""
+    """1 つの仕事: ある seed の乱数列で、集団のあるチャンクを計算する。"""
 
     seed: int
     rng: np.random.Generator
@@ -28,7 +28,7 @@ class Job(NamedTuple):
 
     @property
     def size(self) -> int:
-        """塊に入っている、先頭の軸の長さ。"""
+        """チャンクに入っている、先頭の軸の長さ。"""
         return int(self.part.stop - self.part.start)
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ def run_jobs(
     seeds: int,
     executor: Executor | None,
 ) -> list[Any]:
-    """どの seed のどの塊にも ``run`` を呼び、結果を seed ごと、塊ごとの順に返す。"""
+    """どの seed のどのチャンクにも ``run`` を呼び、結果を seed ごと、チャンクごとの順に返す。"""
     from threadpoolctl import threadpool_limits
 
     check_count("seeds", seeds)
@@ -54,7 +54,7 @@ def run_jobs(
     children = rng.spawn(seeds)
     _keep_freed_memory()
     jobs = [Job(i, child, part) for i, child in enumerate(children) for part in parts]
-    # 小さな行列積では BLAS の中の並列化は遅くなるだけなので、並列は塊の単位でとる
+    # 小さな行列積では BLAS の中の並列化は遅くなるだけなので、並列はチャンクの単位でとる
     with threadpool_limits(limits=1):
         if executor is not None:
             return _gather(run, jobs, nbytes, executor)
@@ -80,7 +80,7 @@ def _work(nbytes: int, home: int, run: Run, job: Job) -> Any:
     from threadpoolctl import threadpool_limits
 
     _check_memory(nbytes)
-    rng = copy.deepcopy(job.rng)  # 同じ seed のどの塊も、乱数列を初めから引く
+    rng = copy.deepcopy(job.rng)  # 同じ seed のどのチャンクも、乱数列を初めから引く
     if os.getpid() == home:  # run_jobs が、もう支度を済ませている
         return run(rng, job.part)
     _keep_freed_memory()
@@ -89,11 +89,11 @@ def _work(nbytes: int, home: int, run: Run, job: Job) -> Any:
 
 
 def _keep_freed_memory() -> None:
-    """解放した配列のメモリーを OS に返さず、次の塊に使い回させる。
+    """解放した配列のメモリーを OS に返さず、次のチャンクに使い回させる。
 
-    塊が終わるたびに返すと、次の塊はページを 1 枚ずつ受け取り直し、深いネットワークでは計算と
-    並ぶ時間がかかる。glibc は、大きな領域が返されると、その 2 倍までのメモリーを手元に残すように
-    なる (mallopt(3) の M_MMAP_THRESHOLD)。ほかの C ライブラリでは何も変わらない。
+    チャンクが終わるたびに返すと、次のチャンクはページを 1 枚ずつ受け取り直し、深いネットワークでは
+    計算と並ぶ時間がかかる。glibc は、大きな領域が返されると、その 2 倍までのメモリーを手元に残す
+    ようになる (mallopt(3) の M_MMAP_THRESHOLD)。ほかの C ライブラリでは何も変わらない。
     """
     np.empty(LARGE, np.uint8)
 
@@ -115,7 +115,7 @@ def _check_finished(future: Future[Any], job: Job) -> None:
 
 @contextmanager
 def _cancel_on_error(futures: dict[Future[Any], Job]) -> Iterator[None]:
-    """失敗や Ctrl-C のとき、まだ始まっていない塊を取りやめる。"""
+    """失敗や Ctrl-C のとき、まだ始まっていないチャンクを取りやめる。"""
     try:
         yield
     except BaseException:
@@ -125,10 +125,10 @@ def _cancel_on_error(futures: dict[Future[Any], Job]) -> Iterator[None]:
 
 
 def _send_once(executor: Executor, run: Run) -> Any:
-    """Dask では、データを抱えた ``run`` を塊ごとに送らず、どの計算機にも 1 度だけ届ける。
+    """Dask では、データを抱えた ``run`` をチャンクごとに送らず、どの計算機にも一度だけ届ける。
 
-    ``run`` を 1 つの仕事の答えとしておくと、塊の仕事はその答えを受け取り、届いた計算機が途中で
-    いなくなっても、Dask が仕事をやり直して届け直す。
+    ``run`` を 1 つの仕事の答えとしておくと、チャンクの仕事はその答えを受け取り、届いた計算機が
+    途中でいなくなっても、Dask が仕事をやり直して届け直す。
     """
     client = _dask_client(executor)
     return run if client is None else client.submit(_itself, run, pure=False)

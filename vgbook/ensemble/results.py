@@ -18,7 +18,7 @@ def run_all(
     seeds: int,
     executor: Executor | None,
 ) -> Any:
-    """すべての (seed, 塊) を走らせ、結果をつなぐ。"""
+    """すべての (seed, チャンク) を走らせ、結果をつなぐ。"""
     results = run_jobs(run, parts, nbytes, rng, seeds, executor)
     chunks = [_stack(results[i :: len(parts)]) for i in range(len(parts))]
     return chunks[0] if len(chunks) == 1 else _concatenate(chunks)
@@ -50,7 +50,7 @@ def _as_result(result: object) -> Array:
 
 
 def _concatenate(chunks: Sequence[Any], axes: Sequence[Any] = ("seed", ...)) -> Any:
-    """塊ごとの結果を、集団の軸 ``...`` でつなぐ。集団の軸がないものは、どの塊でも同じ。"""
+    """チャンクごとの結果を、集団の軸 ``...`` でつなぐ。集団の軸がないものは、どれも同じ。"""
     first = chunks[0]
     if isinstance(first, tuple):
         names = getattr(first, "_fields", range(len(first)))

@@ -161,7 +161,7 @@ def measure(
     samples: int,
     norm: Normalization | None = None,
 ) -> Flow:
-    """1 つの種で、集団の ``part`` の塊を測る。引数は `gradient_flow` と同じ。
+    """1 つの種で、集団の ``part`` のチャンクを測る。引数は `gradient_flow` と同じ。
 
     Examples
     --------

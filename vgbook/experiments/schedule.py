@@ -57,7 +57,7 @@ class Training:
 
     @property
     def nbytes(self) -> int:
-        """1 つのネットワークの学習が使うバイト数。塊に分ける前に、形の食い違いも調べる。"""
+        """1 つのネットワークの学習が使うバイト数。チャンクに分ける前に、形の食い違いも調べる。"""
         check_positive("lr", self.schedule.lr, many=True)
         if isinstance(self.init, Initializer):
             check_rates(self.schedule.lr, self.init.ensemble)
@@ -70,7 +70,7 @@ class Training:
         part: slice = slice(None),
         watch: Callable[[int, Network], None] | None = None,
     ) -> History:
-        """集団の ``part`` の塊を、初期値から学習させる。"""
+        """集団の ``part`` のチャンクを、初期値から学習させる。"""
         d, plan, dtype = self.data, self.schedule, self.data.x_train.dtype
         init = take(self.init, part)
         network = mlp(self.widths, self.activation, init, rng=rng, norm=self.norm, dtype=dtype)

@@ -268,10 +268,11 @@ def correlation_map(
 def fixed_correlation(
     activation: Activation, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0
 ) -> Array:
-    r"""相関の行き先、不動点 :math:`c^*` を求めます。
+    r"""0 以上の相関から始めたときの行き先、不動点 :math:`c^*` を求めます。
 
-    秩序相 (:math:`\chi_1 \le 1`) ではどの 2 つの入力も見分けがつかなくなり、c* = 1 です。
-    カオス相では、よく似た入力も離れていき、c* < 1 です。
+    秩序相 (:math:`\chi_1 \le 1`) では 2 つの入力の見分けがつかなくなり、c* = 1 です。
+    カオス相では、よく似た入力も離れていき、c* < 1 です。恒等関数の :math:`\sigma_w = 1`、
+    :math:`\sigma_b = 0` のように、どの相関も動かないときも 1 とします。
 
     Returns
     -------

@@ -107,7 +107,7 @@ def moments(activation: Activation, q: ArrayLike = 1.0) -> Moments:
 def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
     r"""信号の大きさ q を保つ利得 :math:`\sqrt{q / E[\varphi(\sqrt{q} Z)^2]}` を求めます。
 
-    標準偏差 ``gain / √n_in`` の重みなら、q は次の層でも q のままです。
+    幅が広くバイアスが 0 で、重みの標準偏差が ``gain / √n_in`` なら、q は次の層でも q のままです。
     ReLU では He の :math:`\sqrt2` です。
 
     Raises
@@ -131,9 +131,9 @@ def bn_explosion(activation: Activation) -> Array:
     r"""バッチ正規化のネットワークで、勾配の二乗ノルムが 1 層ごとに何倍になるかを求めます。
 
     :math:`E[\varphi'(Z)^2] / \mathrm{Var}[\varphi(Z)]`。ReLU では :math:`\pi / (\pi - 1)` です。
-    独立な正規乱数の重みなら、その標準偏差に依りません。φ が連続で、有限個の点を除いて微分できれば
-    1 以上です (ポアンカレの不等式)。step のように φ が跳ぶと、φ′ が跳びを数えないので NaN です。
-    出典: Yang ほか (2019)、定理 3.9 の、標本の数が多い極限。
+    独立な正規乱数の重みで ε を無視できれば、標準偏差によりません。φ が連続で、有限個の点を除いて
+    微分できれば、1 以上です (ポアンカレの不等式)。step のように φ が跳ぶと、φ′ が跳びを数えない
+    ので NaN です。出典: Yang ほか (2019)、定理 3.9 の、標本の数が多い極限。
 
     Raises
     ------

@@ -30,9 +30,8 @@ def join(text: str, before: str = "", after: str = "") -> str:
 
 def join_lines(app: Sphinx, doctree: nodes.document) -> None:
     for block in doctree.findall(lambda node: isinstance(node, BLOCKS)):
-        texts = [
-            text for text in block.findall(nodes.Text) if str(text)
-        ]  # 強調の後には空の字がある
+        # 強調の後には空の字がある
+        texts = [text for text in block.findall(nodes.Text) if str(text)]
         strings = ["", *map(str, texts), ""]
         for i, text in enumerate(texts):
             if "\n" in text and not isinstance(text.parent, nodes.math | nodes.raw):

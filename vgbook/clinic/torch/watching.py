@@ -9,12 +9,22 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
-from vgbook.clinic.hooks import weight_name
 from vgbook.clinic.record import LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.torch.hooks import (
+    BATCH_NORMS,
+    already,
+    batch_statistics,
+    drift,
+    plain_name,
+    rectifies,
+    weight_name,
+)
 
+SETTLED = 30  # これより前の更新では、BN の移動平均はまだ初めの値に引かれている
 KEEP = 200  # 残す測定の数。超えたら 1 つおきに捨て、間隔を 2 倍にする
 
 
@@ -118,6 +128,8 @@ class Watch:
             rule = f"{broken.step} 回目の更新で、値か勾配が有限でなくなっていた"
             report.findings = [finding("non-finite", broken.broken(), rule)]
         found = symptoms(layers, limits)
+        for each in found:
+            each.advise(already(self.model, finished[-1].functions.names, residual=False))
         values = [value for _, value in self.losses]
         course = Trial("実際の学習", values, values[0] if values else nan)
         if values:
@@ -128,6 +140,11 @@ class Watch:
             report.findings[0].consequences = found
         else:
             report.findings = found
+        if off := _off_averages(finished):
+            rule = (
+                "最近の 3 回の測定のどれでも、移動平均がバッチの統計から標準偏差 1 つより離れている"
+            )
+            report.findings.append(finding("batch-norm", off, rule, severity="症状"))
         return report
 
     # --- 更新の区切り ---------------------------------------------------------------------
@@ -161,6 +178,41 @@ class Watch:
             self._start()
 
 
+class _Functions(TorchFunctionMode):
+    """モデルを呼んでいる間だけ、関数の名前を残し、ReLU の出力を ``keep`` に渡す。"""
+
+    def __init__(self, keep: Callable[[torch.Tensor], None]) -> None:
+        super().__init__()
+        self.keep, self.depth = keep, 0
+        self.names: set[str] = set()
+
+    def attach(self, module: nn.Module) -> list[Any]:
+        """最も外側の呼び出しで始め、終われば (例外でも) やめる。"""
+        return [
+            module.register_forward_pre_hook(self._enter),
+            module.register_forward_hook(self._leave, always_call=True),
+        ]
+
+    def _enter(self, *_: Any) -> None:
+        self.depth += 1
+        if self.depth == 1:
+            self.__enter__()
+
+    def _leave(self, *_: Any) -> None:
+        self.depth -= 1
+        if self.depth == 0:
+            self.__exit__(None, None, None)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """テンソルの関数が呼ばれるたびに呼ばれる。"""
+        result = func(*args, **(kwargs or {}))
+        name = plain_name(func)
+        self.names.add(name)
+        if isinstance(result, torch.Tensor) and rectifies(name, args, kwargs):
+            self.keep(result)
+        return result
+
+
 class Sample:
     """1 回の更新の測定。値は、更新が終わるまで装置の上に置いておく。"""
 
@@ -171,20 +223,23 @@ class Sample:
         self.weights: dict[str, torch.Tensor] = {}
         self.values: dict[str, dict[str, float]] = {}
         self.dead: dict[str, torch.Tensor] = {}
+        self.gaps: dict[str, torch.Tensor] = {}
         self.current = ""
         self.complete = False
+        self.functions = _Functions(self._relu)
         self._handles: list[Any] = []
 
     def attach(self, model: nn.Module) -> None:
-        """行列をもつモジュールにフックを付ける。"""
+        """行列をもつモジュールと BN にフックを付け、ReLU の出力を見る。"""
         for name, module in model.named_modules():
+            self._handles += self.functions.attach(module)
             weight = weight_name(module)
             if weight:
                 self.modules[name or type(module).__name__] = module, weight
                 hook = self._hook(name or type(module).__name__)
                 self._handles.append(module.register_forward_hook(hook))
-            elif isinstance(module, nn.ReLU | nn.ReLU6):
-                self._handles.append(module.register_forward_hook(self._relu))
+            elif isinstance(module, BATCH_NORMS) and module.track_running_stats:
+                self._handles.append(module.register_forward_pre_hook(self._batch_norm(name)))
 
     def detach(self) -> None:
         """フックを外す。"""
@@ -208,7 +263,14 @@ class Sample:
 
         return after
 
-    def _relu(self, _module: nn.Module, _args: Any, y: torch.Tensor) -> None:
+    def _batch_norm(self, name: str) -> Callable[..., None]:
+        def before(module: Any, args: Any) -> None:
+            if torch.is_grad_enabled() and module.running_mean is not None:  # 評価では測らない
+                self.gaps[name] = drift(module, *batch_statistics(args[0]))
+
+        return before
+
+    def _relu(self, y: torch.Tensor) -> None:
         if y.requires_grad and self.current:
             self.dead[self.current] = (_units(y) == 0).all(0)
 
@@ -260,6 +322,14 @@ def _units(y: torch.Tensor) -> torch.Tensor:
     if y.ndim >= 4:
         y = y.transpose(1, -1)
     return y.flatten(0, -2) if y.ndim > 1 else y[:, None]
+
+
+def _off_averages(samples: list[Sample]) -> tuple[str, ...]:
+    """最近の 3 回の測定のどれでも、移動平均がバッチの統計と大きく違う BN。"""
+    recent = [s.gaps for s in samples if s.step >= SETTLED][-3:]
+    if len(recent) < 3:
+        return ()
+    return tuple(n for n in recent[-1] if all(float(gaps.get(n, 0.0)) > 1 for gaps in recent))
 
 
 def _always_dead(samples: list[Sample]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """PyTorch のモデルの順伝播と逆伝播を 1 回だけ覗く。"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
-from vgbook.clinic.subject import tensors
+from vgbook.clinic.torch.subject import tensors
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 NORMS = ("layer_norm", "rms_norm")
@@ -25,6 +25,8 @@ SLOPES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "softsign": lambda y: (1 - y.abs()).square(),
 }
 ZEROS = ("relu", "relu6", "threshold")
+CLAMPS = ("clamp", "clamp_min", "clip")
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 OTHERS = ("leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "prelu", "glu")
 
 
@@ -59,6 +61,46 @@ def weight_name(module: nn.Module) -> str:
     return max(matrices, key=lambda n: matrices[n].numel(), default="")
 
 
+def plain_name(func: Callable[..., Any]) -> str:
+    """テンソルの関数の名前。``relu_`` は relu と同じ。"""
+    name: str = getattr(func, "__name__", "")
+    return name if name.startswith("__") else name.rstrip("_")
+
+
+def rectifies(name: str, args: Any, kwargs: Any) -> bool:
+    """負の値を 0 にする関数か。``x.clamp(min=0)`` も ReLU と同じ。"""
+    if name in ZEROS:
+        return True
+    options = {**dict(zip(("input", "min", "max"), args, strict=False)), **(kwargs or {})}
+    low, high = options.get("min"), options.get("max")
+    return name in CLAMPS and isinstance(low, int | float) and low == 0 and high is None
+
+
+def already(model: nn.Module, functions: Collection[str], residual: bool) -> frozenset[str]:
+    """モデルがもうしていること。治し方の文にある語で答える。"""
+    words = {"残差接続"} if residual else set()
+    if any("Norm" in type(module).__name__ for module in model.modules()):
+        words.add("正規化を入れる")
+    if "sigmoid" not in functions:
+        words.add("シグモイド")
+    return frozenset(words)
+
+
+def drift(module: Any, mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:
+    """BN の移動平均が、バッチの統計からどれだけ外れているか。1 で標準偏差 1 つ。"""
+    running = module.running_var.double() + module.eps
+    shift = (mean - module.running_mean.double()).abs() / running.sqrt()
+    scale = ((var + module.eps) / running).log().abs()
+    return torch.maximum(shift, scale).median()
+
+
+def batch_statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """チャネルごとの平均と分散。"""
+    x = x.detach().double()
+    axes = [0, *range(2, x.ndim)]
+    return x.mean(axes), x.var(axes, unbiased=False)
+
+
 class Recorder(TorchFunctionMode):
     """層の出力、そこに届く δ、活性化関数の飽和と死を記録する。
 
@@ -78,6 +120,7 @@ class Recorder(TorchFunctionMode):
         self._sums: dict[int, bool] = {}
         self._normed: set[int] = set()
         self._depth = 0
+        self._busy = False
 
     @contextmanager
     def attached(self) -> Iterator["Recorder"]:
@@ -90,7 +133,7 @@ class Recorder(TorchFunctionMode):
                 if weight and id(module) not in seen:
                     seen.add(id(module))
                     handles += self._watch(name, module, weight)
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                if isinstance(module, BATCH_NORMS):
                     handles.append(module.register_forward_pre_hook(self._batch(name)))
             handles.append(self.model.register_forward_pre_hook(self._enter))
             handles.append(self.model.register_forward_hook(self._leave, always_call=True))
@@ -99,6 +142,15 @@ class Recorder(TorchFunctionMode):
         finally:
             for handle in handles:
                 handle.remove()
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """測るための計算は、モデルの計算として数えない。"""
+        before, self._busy = self._busy, True
+        try:
+            yield
+        finally:
+            self._busy = before
 
     def _enter(self, *_: Any) -> None:
         self._depth += 1
@@ -117,7 +169,7 @@ class Recorder(TorchFunctionMode):
             return self._times(watched, args)
 
         def after(_module: nn.Module, _args: Any, output: Any) -> None:
-            with torch._C.DisableTorchFunction():
+            with self._aside():
                 self._output(watched, output)
 
         handles = [module.register_forward_hook(after)]
@@ -177,24 +229,23 @@ class Recorder(TorchFunctionMode):
 
     def _batch(self, name: str) -> Callable[[nn.Module, Any], None]:
         def keep(_module: nn.Module, args: Any) -> None:
-            with torch._C.DisableTorchFunction():
-                x = args[0].detach().double()
-                axes = [0, *range(2, x.ndim)]
-                self.batch_stats[name] = (len(x), x.mean(axes), x.var(axes, unbiased=False))
+            with self._aside():
+                self.batch_stats[name] = (len(args[0]), *batch_statistics(args[0]))
 
         return keep
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """テンソルの関数が呼ばれるたびに呼ばれる。"""
         result = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        if self._depth and isinstance(result, torch.Tensor):
-            with torch._C.DisableTorchFunction():
-                self._function(name.rstrip("_") if name[:2] != "__" else name, args, result)
+        if self._depth and not self._busy and isinstance(result, torch.Tensor):
+            with self._aside():
+                self._function(plain_name(func), args, kwargs, result)
         return result
 
-    def _function(self, name: str, args: Any, result: torch.Tensor) -> None:
-        if name in SLOPES or name in ZEROS or name in OTHERS or name == "softmax":
+    def _function(self, name: str, args: Any, kwargs: Any, result: torch.Tensor) -> None:
+        rectified = rectifies(name, args, kwargs)
+        activated = rectified or name in SLOPES or name in OTHERS
+        if activated or name == "softmax":
             self.functions.append(name)
         if name in SUMS or name in NORMS or name == "add":
             self._residual(name, args, result)
@@ -204,9 +255,9 @@ class Recorder(TorchFunctionMode):
         if name in SLOPES:
             share = float((SLOPES[name](result.detach()) < self.slope).double().mean())
             record.saturated = max(record.saturated, share)
-        if name in ZEROS:
+        if rectified:
             record.dead = max(record.dead, dead_share(result.detach()))
-        if name in SLOPES or name in ZEROS or name in OTHERS:
+        if activated:
             self._size(record, result)
 
     def _residual(self, name: str, args: Any, result: torch.Tensor) -> None:

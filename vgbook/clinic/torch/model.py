@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from vgbook.clinic.certain import certainties
-from vgbook.clinic.courses import initial_rate, run
 from vgbook.clinic.court import Change, Court
-from vgbook.clinic.measure import Measurement, measure
 from vgbook.clinic.record import Finding, Thresholds, Trial
 from vgbook.clinic.report import Diagnosis
-from vgbook.clinic.subject import Subject, untouched
-from vgbook.clinic.suspects import already, suspects
 from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.torch.certain import certainties
+from vgbook.clinic.torch.courses import initial_rate, run
+from vgbook.clinic.torch.hooks import already
+from vgbook.clinic.torch.measure import Measurement, measure
+from vgbook.clinic.torch.subject import Subject, untouched
+from vgbook.clinic.torch.suspects import suspects
 
 # これらが見つかれば、ほかの原因を試しても確かめられない
 DECISIVE = (
@@ -48,10 +49,13 @@ def diagnose_torch(
         certain = certainties(subject, measured)
         found = symptoms(measured.layers, limits)
         report = Diagnosis(measured.layers, [], notes=_notes(subject, measured))
+        done = already(subject.model, measured.recorder.functions, measured.recorder.residual)
+        for each in (*certain, *found):
+            each.advise(done)
         slugs = {f.slug for f in certain}
         if optimizer is None or not trial or not measured.connected or "non-finite" in slugs:
             return _with(report, certain or found, found)
-        court = _court(subject, measured, found, limits, process_time() + seconds)
+        court = _court(subject, measured, found, limits, done, process_time() + seconds)
         if slugs & set(DECISIVE):
             court.trial("そのまま")
             root = None
@@ -81,6 +85,7 @@ def _court(
     measured: Measurement,
     found: list[Finding],
     limits: Thresholds,
+    done: frozenset[str],
     deadline: float,
 ) -> Court:
     def train(name: str, changes: tuple[Change, ...], steps: int, enough: float) -> Trial:
@@ -99,7 +104,7 @@ def _court(
         limits,
         measured.seconds,
         Change("予定の最初の学習率", initial_rate) if scheduled else None,
-        already(subject, measured),
+        done,
     )
 
 

@@ -8,8 +8,13 @@ import torch
 from torch.nn import functional as F
 
 from vgbook.clinic.record import Trial
-from vgbook.clinic.subject import Subject, tensors, tree_map
+from vgbook.clinic.torch.hooks import BATCH_NORMS
+from vgbook.clinic.torch.subject import Subject, tensors, tree_map
 
+CONVOLUTIONS = (
+    torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.ConvTranspose1d,
+    torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d,
+)  # fmt: skip
 FEWEST = 20  # 初めの数回だけ下がって後で跳ねる学習を、下がったと見ない
 
 
@@ -131,7 +136,7 @@ def mean_loss(subject: Subject) -> None:
 def other_mode(subject: Subject) -> None:
     """バッチ正規化の学習と推論を入れ替える。"""
     for module in subject.model.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, BATCH_NORMS):
             module.train(not module.training)
 
 
@@ -185,7 +190,7 @@ def reinitialise(gain: float) -> Callable[[Subject], None]:
 
 def normalisable(model: torch.nn.Module) -> list[torch.nn.Module]:
     """出力を標準化できる隠れた層。最後の 1 つは出力層とみなす。"""
-    kinds = torch.nn.Linear | torch.nn.modules.conv._ConvNd
+    kinds = (torch.nn.Linear, *CONVOLUTIONS)
     return [module for module in model.modules() if isinstance(module, kinds)][:-1]
 
 
@@ -196,6 +201,6 @@ def normalise(subject: Subject) -> None:
 
 
 def _normalise(module: torch.nn.Module, _args: object, y: torch.Tensor) -> torch.Tensor:
-    if y.ndim == 2 or isinstance(module, torch.nn.modules.conv._ConvNd):
+    if y.ndim == 2 or isinstance(module, CONVOLUTIONS):
         return F.batch_norm(y, None, None, training=True) if y.numel() > y.shape[1] else y
     return F.layer_norm(y, y.shape[-1:])

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vgbook.clinic.hooks import Recorder, Watched, rms
 from vgbook.clinic.record import LayerRecord, Thresholds
-from vgbook.clinic.subject import Subject, tensors
+from vgbook.clinic.torch.hooks import Recorder, Watched, rms
+from vgbook.clinic.torch.subject import Subject, tensors
 
 
 @dataclass

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from vgbook.clinic import courses
 from vgbook.clinic.court import Change, Suspect
-from vgbook.clinic.measure import Measurement
 from vgbook.clinic.record import Finding, Trial
-from vgbook.clinic.subject import Subject, tensors
+from vgbook.clinic.torch import courses
+from vgbook.clinic.torch.hooks import drift
+from vgbook.clinic.torch.measure import Measurement
+from vgbook.clinic.torch.subject import Subject, tensors
 
 SMALL_UPDATE = 3e-5  # 更新が重みのこの割合より小さければ、小さすぎると疑う
 LARGE_UPDATE = 3e-3  # どの行列の更新もこれより小さければ、大きすぎるとは疑わない
@@ -42,17 +43,6 @@ def suspects(
     )
     yield from _post_norm(subject, measured)
     yield from _rates(measured, symptoms, base)
-
-
-def already(subject: Subject, measured: Measurement) -> frozenset[str]:
-    """モデルがもうしていること。治し方の文にある語で答える。"""
-    kinds = {type(module).__name__ for module in subject.model.modules()}
-    words = {"残差接続"} if measured.recorder.residual else set()
-    if any("Norm" in kind for kind in kinds):
-        words.add("正規化を入れる")
-    if "sigmoid" not in measured.recorder.functions:
-        words.add("シグモイド")
-    return frozenset(words)
 
 
 def _suspect_symptom(subject: Subject, symptoms: list[Finding], *slugs: str) -> Iterator[Suspect]:
@@ -140,18 +130,13 @@ def _times(factor: float) -> str:
 
 
 def stale(model: nn.Module, measured: Measurement) -> dict[str, float]:
-    """推論モードの BN の移動平均が、バッチの統計からどれだけ外れているか (1 で標準偏差 1 つ)。"""
-    gaps = {}
-    modules = dict(model.named_modules())
-    for name, (_, mean, var) in measured.recorder.batch_stats.items():
-        bn: Any = modules[name]
-        if bn.training or bn.running_mean is None:
-            continue
-        running = bn.running_var.double() + bn.eps
-        shift = (mean - bn.running_mean.double()).abs() / running.sqrt()
-        scale = ((var + bn.eps) / running).log().abs()
-        gaps[name] = float(torch.maximum(shift, scale).median())
-    return gaps
+    """推論モードの BN の移動平均が、バッチの統計からどれだけ外れているか。"""
+    modules: dict[str, Any] = dict(model.named_modules())
+    return {
+        name: float(drift(modules[name], mean, var))
+        for name, (_, mean, var) in measured.recorder.batch_stats.items()
+        if not modules[name].training and modules[name].running_mean is not None
+    }
 
 
 def additive(subject: Subject, measured: Measurement) -> int:

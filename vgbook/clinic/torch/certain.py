@@ -7,18 +7,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from vgbook.clinic.hooks import RECURRENT
-from vgbook.clinic.measure import Measurement
 from vgbook.clinic.record import Finding, finding
-from vgbook.clinic.subject import Subject, tensors
+from vgbook.clinic.torch.courses import constant_answer
+from vgbook.clinic.torch.hooks import RECURRENT, drift
+from vgbook.clinic.torch.measure import Measurement
+from vgbook.clinic.torch.subject import Subject, tensors
 
+SETTLED = 30  # 既定の momentum 0.1 なら、30 回で初めの値は 4 % しか残らない
 FEW = 4  # これより少ない標本では、バッチ正規化の統計は標本そのものでほぼ決まる
+LEARNED = 0.9  # 損失が、入力を見ない答えのこの割合を下回れば、学べている
 HALF_ZEROS = 0.3  # 半精度の δ のうち、これを超える割合が 0 なら、桁あふれを疑う
 
 
 def certainties(subject: Subject, measured: Measurement) -> list[Finding]:
     """確かな病気を、根になりやすいものから並べる。"""
-    checks = (not_finite, wrong_loss, disconnected, half_precision, equal_units, few_samples)
+    checks = (
+        not_finite, wrong_loss, disconnected, half_precision, equal_units, few_samples,
+        wrong_averages,
+    )  # fmt: skip
     return [found for check in checks for found in check(subject, measured)]
 
 
@@ -280,3 +286,32 @@ def few_samples(subject: Subject, measured: Measurement) -> Iterator[Finding]:
     if few:
         samples = min(stats[n][0] for n in few)
         yield finding("batch-norm", tuple(few), f"学習モードで標本が {samples} 個 < {FEW} 個")
+
+
+def wrong_averages(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+    """学習モードでは学べているのに、移動平均を使う推論モードでは当てずっぽうより悪いか。"""
+    modules: dict[str, Any] = dict(subject.model.named_modules())
+    off = [
+        name
+        for name, (_, mean, var) in measured.recorder.batch_stats.items()
+        if modules[name].training
+        and modules[name].running_mean is not None
+        and modules[name].num_batches_tracked >= SETTLED
+        and drift(modules[name], mean, var) > 1
+    ]
+    guess = constant_answer(subject, measured.output) if off else None
+    if guess is None or not measured.loss < LEARNED * guess:
+        return
+    copy = subject.copy()
+    for name, module in copy.model.named_modules():
+        if name in off:
+            module.eval()
+    with torch.no_grad():
+        value = float(copy.value())
+    if not value <= guess:
+        yield finding(
+            "batch-norm",
+            tuple(off),
+            f"学習モードの損失は {measured.loss:.3g}、移動平均を使うと {value:.3g} で、"
+            f"入力を見ない答えの {guess:.3g} より悪い",
+        )
