@@ -232,7 +232,9 @@ def test_pages_that_are_no_chapters_number_their_own_equations(write: Callable[.
 
 
 def test_a_published_book_can_be_found_and_shared(write: Callable[..., Book]):
-    from PIL import Image
+    from PIL import Image, ImageColor
+
+    from vg.page.poster import GRADIENT, PLACE
 
     book = write(GOOD)
     base = "https://example.org/book/"
@@ -243,9 +245,19 @@ def test_a_published_book_can_be_found_and_shared(write: Callable[..., Book]):
     tags = dict(re.findall(r'<meta property="og:(.*?)" content="(.*?)">', page))
     assert (tags["title"], tags["description"], tags["locale"]) == ("試し", "試し。", "ja_JP")
     assert tags["url"] == f"{base}number.html"
-    with Image.open(html / tags["image"].removeprefix(base)) as picture:
-        assert picture.size == (int(tags["image:width"]), int(tags["image:height"]))
-        assert len(picture.getcolors()) > 2  # 白紙ではない
+    pictures = {name: html / "_static/share" / f"{name}.png" for name in ("figure", "number")}
+    assert tags["image"] == f"{base}_static/share/number.png"
+    drawn = {}
+    for name, path in pictures.items():
+        assert path.stat().st_size <= 100 * 1024
+        with Image.open(path) as picture:
+            assert picture.size == (int(tags["image:width"]), int(tags["image:height"]))
+            drawn[name] = picture.convert("RGB").crop(PLACE)
+    # 図のある頁には、その頁の図。ない頁には、層をさかのぼる棒
+    gradient = ImageColor.getrgb(GRADIENT)
+    assert gradient in {color for _, color in drawn["number"].getcolors()}
+    assert gradient not in {color for _, color in drawn["figure"].getcolors()}
+    assert len(drawn["figure"].getcolors()) > 2  # 白紙ではない
     assert f"Sitemap: {base}sitemap.xml" in (html / "robots.txt").read_text(encoding="utf-8")
     places = re.findall("<loc>(.*?)</loc>", (html / "sitemap.xml").read_text(encoding="utf-8"))
     assert places == [f"{base}{name}.html" for name in ("figure", "index", "number", "quiz")]

@@ -1,7 +1,6 @@
 """見つけてもらい、人に渡すための部品: 共有の札 (Open Graph) と絵、sitemap.xml、404 の頁。
 
-公開先 (``html_baseurl``) が決まっているときだけ、URL の要るものを作る。絵は、組むときに
-頁の題から描く。
+公開先 (``html_baseurl``) が決まっているときだけ、URL の要るものを作る。絵は ``poster`` が描く。
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
+from vg.page.poster import SIZE, Poster
+
 FOLDER = "_static/share"
-SIZE = (1200, 630)
-PAPER, INK, SIGNAL, GRADIENT = "#ffffff", "#1c2733", "#0072b2", "#c04f00"  # tokens.css と同じ
-LAYERS, SHRINK = 20, 0.8  # 表紙の図と同じ 20 層
 LINK = re.compile(r'\b(href|src|action|data-content_root)="(?!https?:|//|#|data:|mailto:)([^"]*)"')
 LOST = "404"
 
@@ -38,46 +37,22 @@ def pictured(app: Sphinx, name: str) -> str:
     return name if own and name in app.env.found_docs else str(app.config.root_doc)
 
 
-def wrapped(text: str, font: Any, width: float) -> Iterator[str]:
-    """``width`` に収まる行。"""
-    line = ""
-    for letter in text:
-        if line and font.getlength(line + letter) > width:
-            yield line
-            line = ""
-        line += letter
-    yield line
+def first_figure(app: Sphinx, name: str) -> str:
+    """頁のはじめの図の SVG。なければ空。"""
+    for image in app.env.get_doctree(name).findall(nodes.image):
+        path = Path(app.srcdir, image["uri"])
+        if path.suffix == ".svg" and path.is_file():
+            return path.read_text(encoding="utf-8")
+    return ""
 
 
-def draw(path: Path, title: str, above: str, below: str) -> None:
-    """題と、層をさかのぼるほど低くなる棒の絵。"""
-    import matplotlib_fontja
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = Path(matplotlib_fontja.__file__).with_name("fonts") / "ipaexg.ttf"
-    face = {size: ImageFont.truetype(str(font), size) for size in (34, 76)}
-    image = Image.new("RGB", SIZE, PAPER)
-    pen = ImageDraw.Draw(image)
-    width, height = SIZE
-    step = (width - 160) / LAYERS
-    for layer in range(LAYERS):
-        left, tall = 80 + layer * step, 190 * SHRINK ** (LAYERS - 1 - layer)
-        box = (left, height - 60 - max(tall, 3), left + 0.6 * step, height - 60)
-        pen.rectangle(box, fill=GRADIENT)
-    pen.text((80, 60), above, INK, face[34])
-    for i, line in enumerate(wrapped(title, face[76], width - 160)):
-        pen.text((80, 130 + 100 * i), line, INK, face[76])
-    pen.text((80, height - 330), below, SIGNAL, face[34])
-    image.quantize(32).save(path, optimize=True)
-
-
-def picture(app: Sphinx, name: str) -> None:
+def poster(app: Sphinx, name: str) -> Poster:
     book, _, subtitle = app.config.project.partition(" — ")
-    number, root = number_of(app, name), name == app.config.root_doc
-    path = Path(app.outdir, FOLDER, f"{name.replace('/', '-')}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    above = f"第 {number} 章" if number else "" if root else book
-    draw(path, book if root else title_of(app, name), above, subtitle if root else f"『{book}』")
+    if name == app.config.root_doc:
+        return Poster(book, "", subtitle)
+    number = number_of(app, name)
+    above = f"第 {number} 章" if number else ""
+    return Poster(title_of(app, name), above, f"『{book}』", first_figure(app, name))
 
 
 def add_tags(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
@@ -143,7 +118,8 @@ def publish(app: Sphinx, error: Exception | None) -> None:
     lost = out / app.builder.get_outfilename(LOST)
     lost.write_text(rooted(lost.read_text(encoding="utf-8"), base), encoding="utf-8")
     for name in sorted({pictured(app, each) for each in app.env.found_docs}):
-        picture(app, name)
+        path = out / FOLDER / f"{name.replace('/', '-')}.png"
+        poster(app, name).write(path, Path(app.doctreedir) / "posters")
 
 
 def setup(app: Sphinx) -> None:
