@@ -24,7 +24,7 @@ STEPS = 191
 def final(accuracy: np.ndarray) -> list[list[float | None]]:
     """最後の更新の後の正解率 (種, 標準偏差)。発散したものは null。"""
     last = accuracy[:, -1].astype(float).round(4)
-    return np.where(np.isnan(last), None, last).tolist()
+    return [[None if np.isnan(value) else float(value) for value in row] for row in last]
 
 
 def measure(folder: Path, seeds: int) -> dict[str, object]:

@@ -311,3 +311,18 @@ def test_a_bare_result_in_a_figure_text_is_caught_unless_asserted():
         assert figure_faults(cell % written)
         assert figure_faults(cell % written + check % "0.37")
         assert figure_faults(cell % written + check % number) == []
+
+
+# 電話では 1 行が 1 枚の札になり、見出しが値の前に付く
+EMPTY_HEADING = re.compile(r"^.*\| *\|.*?(?:\n|\\n)\|[-:| ]+\|", re.M)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_heading_of_a_table_is_empty(page: Page):
+    assert EMPTY_HEADING.search(page.text) is None
+
+
+def test_an_empty_heading_is_caught():
+    assert EMPTY_HEADING.search("| | 値 |\n|---|---|\n| a | 1 |\n")
+    assert EMPTY_HEADING.search('f"| | 値 |\\n|---|--:|\\n"')
+    assert not EMPTY_HEADING.search("| 名前 | 値 |\n|---|---|\n| | 1 |\n")

@@ -99,11 +99,27 @@ def test_text_cannot_end_the_script():
     assert data(figure(line("a", range(6)), readout=texts))["readout"][0][0] == "</script><b>"
 
 
-def test_without_a_script_there_is_one_sentence_and_no_control():
-    html = figure(line("a", range(6)))._repr_html_()
-    assert "<input" not in html
-    assert "<p>この図は、" in html
+def test_the_page_has_the_first_picture_its_words_and_its_controls_before_the_script():
+    html = figure(line("a", [0, 1, 2, 3, 4, 5], 0), line("b", SAMPLES[0], 2))._repr_html_()
     assert 'role="group" aria-label="図"' in html
+    assert re.search(r'role="status" id="touch-readout">01<', html)  # はじめの位置 (0, 1) の文
+    assert html.count('type="radio"') == 2
+    assert re.search(r'type="range" min="0" max="2" step="1" value="1"', html)
+    assert html.count('class="mark"') == 12  # 線 2 本の、6 つの点
+
+
+def test_room_is_kept_for_the_longest_words():
+    texts = np.array([["短い", "とても長い文", "短い"], ["短い"] * 3])
+    html = figure(line("a", range(6)), readout=texts)._repr_html_()
+    assert 'data-longest="とても長い文"' in html
+
+
+def test_a_broken_line_and_values_outside_the_axes_are_not_drawn():
+    broken = figure(line("a", [1, np.nan, 2, 3, 99, 3]), ylimits=(0, 5))._repr_html_()
+    path = re.search(r'class="line"[^>]* d="([^"]*)"', broken)
+    assert path
+    assert path[1].count("M") == 2  # 値のない点で切れる
+    assert broken.count('class="mark"') == 4  # 値のない点と、軸の外の点には、印がない
 
 
 @pytest.mark.parametrize(

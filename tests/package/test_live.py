@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from vgbook import relu, sigmoid
-from vgbook.book.live import UNIT, Batch, Trainer
+from vgbook.book.batch import Batch
+from vgbook.book.live import UNIT, Trainer
 
 
 @pytest.fixture(scope="module")

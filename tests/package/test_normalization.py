@@ -82,7 +82,7 @@ def test_the_convention_of_the_book_is_expressible():
 def table_of_conventions() -> dict[str, str]:
     """『バッチ正規化の計算』の規約の表の、「この本・PyTorch」の列。"""
     text = (ROOT / "docs/part4/batchnorm.md").read_text(encoding="utf-8")
-    table = text[text.index("| | この本・PyTorch |") :].split("\n\n")[0]
+    table = text[text.index("| 規約 | この本・PyTorch |") :].split("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     return {name: ours for name, ours, *_ in rows[2:]}
 

@@ -1,6 +1,9 @@
 """ブラウザーの試験が共に使う、頁の読み方と調べ方。"""
 
+import re
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -34,3 +37,12 @@ def violations(page: "Page") -> list[str]:
     run = "(options) => axe.run({ exclude: ['.katex-html'] }, options)"
     found = page.evaluate(run, AXE)["violations"]
     return [f"{v['id']}: {n['html'][:150]}" for v in found for n in v["nodes"][:3]]
+
+
+def same_shapes(built: str, redrawn: str) -> bool:
+    """数のほかは 1 字も違わず、数は書く桁の丸めの中で等しい。"""
+    number = r"-?\d+(?:\.\d+)?"
+    built, redrawn = (re.sub(r"></(path|rect|circle|line)>", "/>", t) for t in (built, redrawn))
+    left, right = (np.array(re.findall(number, text), float) for text in (built, redrawn))
+    same = re.sub(number, "#", built) == re.sub(number, "#", redrawn)
+    return same and bool(left.size) and bool(np.allclose(left, right, rtol=0, atol=0.11))

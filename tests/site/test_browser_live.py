@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from browsing import same_shapes
 
 from vgbook import BatchNorm, digits
 from vgbook.book.live import ACTIVATIONS, Trainer
@@ -131,12 +132,18 @@ def test_the_network_of_the_page_learns_like_vgbook(
     np.testing.assert_allclose([h["delta"] for h in history], expected.delta, rtol=1e-8)
 
 
-def test_the_page_trains_at_once_and_again_after_a_choice(site: str, chromium: "Browser"):
+def test_the_page_trains_at_once_and_again_after_a_choice(
+    site: str, book: Path, chromium: "Browser"
+):
     with opened(chromium, f"{site}train.html", bypass_csp=True) as page:
         said = page.locator(".vg-trainer").get_by_role("status")
         done = "(p) => document.querySelector('.vg-trainer [role=status]').textContent.includes(p)"
+        html = (book / "train.html").read_text(encoding="utf-8")
+        recorded = re.search(r'role="status" id="touch-trainer-readout">([^<]*)<', html)
+        assert recorded
         page.wait_for_function(done, arg="回の更新の後", timeout=20_000)
         stuck = said.text_content()
+        assert stuck == recorded[1]  # 同じ重みからの学習は、組むときの記録と同じ
         page.locator(".vg-trainer").get_by_role("radio", name="あり").focus()
         page.keyboard.press("Space")
         page.wait_for_function(done, arg="回の更新の後", timeout=20_000)
@@ -146,7 +153,9 @@ def test_the_page_trains_at_once_and_again_after_a_choice(site: str, chromium: "
 
 def test_without_javascript_a_recorded_run_stands(site: str, chromium: "Browser"):
     with opened(chromium, f"{site}train.html", java_script_enabled=False) as page:
-        assert page.locator(".vg-trainer input").count() == 0
+        assert not page.locator(".vg-trainer .vg-controls").is_visible()
+        assert "回の更新の後：損失" in (page.locator(".vg-trainer").text_content() or "")
+        assert page.locator(".vg-trainer .plot .line").count() == 2
         assert page.locator("figure img").count() == 1
 
 
@@ -177,6 +186,11 @@ def test_points_of_a_batch_move_by_keyboard_and_by_hand_and_match_vgbook(
             np.testing.assert_allclose(result["dx"], dx, rtol=1e-9, atol=1e-12)
 
         check()
+        drawn = page.locator(".vg-batch .drawn").inner_html()
+        html = (book / "part4/batchnorm.html").read_text(encoding="utf-8")
+        built = re.search(r'vg-batch".*?<g class="drawn">(.*?)</g>', html)
+        assert built
+        assert same_shapes(built[1], drawn)
         sliders.nth(0).focus()
         page.keyboard.press("ArrowRight")
         assert float(sliders.nth(0).input_value()) == pytest.approx(x[0] + spec["step"])

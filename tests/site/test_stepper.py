@@ -163,6 +163,37 @@ def test_a_slider_moves_the_values_at_once_by_keyboard(page: "Page"):
     assert box.evaluate("box => box.getBoundingClientRect().height") == size  # 下の文が動かない
 
 
+def test_nodes_are_pressed_and_inputs_are_dragged_on_the_picture(page: "Page"):
+    page.reload()
+    box = stepper(page, "P10 の計算グラフを 1 手ずつ")
+    box.scroll_into_view_if_needed()
+    status = box.get_by_role("status")
+
+    def press(name: str, along: int = 0) -> None:
+        node = box.locator(f"circle[data-node={name}]").bounding_box()
+        assert node is not None
+        x, y = node["x"] + node["width"] / 2, node["y"] + node["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + along, y)
+        page.mouse.up()
+
+    press("t")
+    assert status.inner_text() == "順伝播：t = x + y = 1 + 2 = 3"
+    press("t")  # もう 1 度押すと、逆伝播
+    assert status.inner_text().startswith("逆伝播：x の勾配は")
+    press("出力")
+    assert status.inner_text().startswith("逆伝播：出力 z の勾配は 1 です。")
+    press("x")  # 入力では、その勾配がそろう手
+    assert status.inner_text().startswith("逆伝播：x の勾配は")
+    press("x", along=40)
+    assert box.get_by_label("x =").input_value() == "3"
+    assert "x = 3" in box.locator("g[visibility=visible] text").all_text_contents()
+    press("x", along=900)
+    assert box.get_by_label("x =").input_value() == "5"  # つまみの端で止まる
+    assert status.inner_text().startswith("逆伝播：x の勾配は")  # 引いても、手は変わらない
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_drawing_fits_and_no_labels_overlap(book: Path, chromium: "Browser", width: int):
     page = chromium.new_context(viewport={"width": width, "height": 800}).new_page()

@@ -1,7 +1,8 @@
 """動かせる図: つまみの組み合わせごとに計算しておいた値を、ページの中で選んで見る図にします。
 
-値も読み取りの文も、ここへ渡す前に Python で計算しておきます。ページのスクリプト
-(``docs/_ext/vg/figures/figures.js``) は、つまみの位置にあたる値を選んで描くだけで、計算はしません。
+値も読み取りの文も、ここへ渡す前に Python で計算しておきます。はじめの絵は組むときに描きます
+(`vgbook.book.drawing`)。ページのスクリプト (``docs/_ext/vg/figures/figures.js``) は、つまみの位置に
+あたる値を選んで描き直します。
 
 配列の形は (つまみ 1 の選択肢の数, つまみ 2 の選択肢の数, ..., 点の数) です。
 大きさ 1 の軸は、そのつまみによらないことを表し、点の数だけの配列は、どのつまみにもよりません。
@@ -10,16 +11,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, as_array, check_count
+from vgbook.book import controls as parts
+from vgbook.book.drawing import panel as draw_panel
 from vgbook.book.plotting import COLORS, look
 
-NOTE = "この図は、ウェブ版のページで JavaScript を使えるときに動かせます。"
 DIGITS = 3  # 有効数字。画面の 1 画素より十分に細かい
 DASHES = {"-": "", "--": "7 3", "-.": "7 3 2 3", ":": "2 3"}
 
@@ -205,10 +206,22 @@ class Interactive:
 
     def _repr_html_(self) -> str:
         data = json.dumps(self.spec, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return (
-            f'<div class="vg-figure" id="{escape(self.name)}" role="group" '
-            f'aria-label="{escape(self.title)}"><p>{NOTE}</p>'
-            f'<script type="application/json">{data.replace("<", chr(92) + "u003c")}</script></div>'
+        state, specs = [control.start for control in self.controls], self.spec["panels"]
+        controls = "".join(
+            (parts.slider if control.slider else parts.choice)(
+                vars(control), f"{self.name}-control-{i}"
+            )
+            for i, control in enumerate(self.controls)
+        )
+        drawn = "".join(draw_panel(spec, state, f"{self.name}-readout") for spec in specs)
+        return parts.figure(
+            self.name,
+            self.title,
+            "vg-figure",
+            controls,
+            [self.readout[tuple(state)], max(self.readout.flat, key=len)],
+            f'{parts.legend(specs)}<div class="vg-panels">{drawn}</div>',
+            data,
         )
 
 

@@ -1,22 +1,23 @@
-"""ページの中で計算する図: 学習するネットワークと、点を動かせるバッチ正規化。
+"""ページの中で学習するネットワーク。
 
 ここで決めた重みと標本を、ページのスクリプト (``network.js``) が vgbook と同じ式で計算します。
+はじめに見える絵と文は、vgbook が組むときに学習させた記録です。
 結果が vgbook の float64 の値と同じことは、ブラウザーの試験が確かめます。
 """
 
 import json
 from collections.abc import Mapping
-from html import escape
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, check_labels, check_numbers
+from vgbook._edge import Array, check_labels
 from vgbook.activations import Activation, relu, sigmoid, tanh
-from vgbook.book.interactive import NOTE, Panel, line, panel_spec, smooth
-from vgbook.book.looks import COLORS
+from vgbook.book.controls import choice, figure
+from vgbook.book.drawing import panel as draw_panel
+from vgbook.book.explore import times
+from vgbook.book.interactive import Panel, line, panel_spec, smooth
 from vgbook.initializers import normal
 from vgbook.layers import Activate, Affine, BatchNorm, Layer
 from vgbook.network import Network
@@ -28,6 +29,15 @@ UNIT = 1000
 """ページに載せる数の刻みの逆数。標本も重みのもとの乱数も、この刻みに丸めてから使います。"""
 ACTIVATIONS: Mapping[str, Activation] = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu}
 DEPTHS, GAINS = (2, 5, 10), {"1/4": 0.25, "1 (Xavier)": 1.0, "√2 (He)": 2**0.5, "4": 4.0}
+CONTROLS: list[dict[str, Any]] = [
+    {"key": "activation", "name": "活性化", "values": list(ACTIVATIONS),
+     "options": ["シグモイド", "tanh", "ReLU"], "start": 0},
+    {"key": "depth", "name": "隠れ層", "values": DEPTHS,
+     "options": [f"{depth}" for depth in DEPTHS], "start": 1},
+    {"key": "gain", "name": "√n × 標準偏差", "values": list(GAINS.values()),
+     "options": list(GAINS), "start": 1},
+    {"key": "norm", "name": "BN", "values": [False, True], "options": ["なし", "あり"], "start": 0},
+]  # fmt: skip
 
 
 class Run(NamedTuple):
@@ -37,6 +47,8 @@ class Run(NamedTuple):
     """更新の前の損失。形は (更新の回数,)。"""
     delta: Array
     """アフィン変換の層ごとの、δ の RMS。形は (更新の回数, 層)。"""
+    accuracy: float
+    """最後の更新の前の、標本に対する正解率。"""
 
 
 class Trainer:
@@ -102,7 +114,8 @@ class Trainer:
         )
         losses, deltas = [], []
         for _ in range(self.steps):
-            loss, dy = softmax_cross_entropy(network.forward(self.x), self.labels)
+            logits = network.forward(self.x)
+            loss, dy = softmax_cross_entropy(logits, self.labels)
             losses.append(loss)
             sizes: list[Array] = []
             for layer in reversed(network):
@@ -111,97 +124,59 @@ class Trainer:
                 dy = layer.backward(dy)
             deltas.append(sizes[::-1])
             optimizer.step(network)
-        return Run(np.array(losses), np.array(deltas))
+        accuracy = float(np.mean(logits.argmax(axis=-1) == self.labels))
+        return Run(np.array(losses), np.array(deltas), accuracy)
 
     def __repr__(self) -> str:
         return f"<ページの中で学習するネットワーク: {len(self.x)} 個の標本>"
 
-    def _repr_html_(self) -> str:
+    def _sentence(self, loss: float, accuracy: float, ratio: float) -> str:
+        return (
+            f"{self.steps} 回の更新の後：損失 {loss:.2f}、正解率 {100 * accuracy:.0f} %。"
+            f"第 1 層の δ は、出力層の {times(ratio)}です。"
+        )
+
+    def _panels(self, run: Run) -> list[Panel]:
         steps, layers = np.arange(1, self.steps + 1), np.arange(1, max(DEPTHS) + 2)
+        delta = np.full(len(layers), np.nan)  # 選んだ深さより先の層には、値がない
+        delta[: run.delta.shape[1]] = run.delta[-1]
         size = (320, 200)
-        blank_loss = smooth(line("損失", np.ones(self.steps), 0))
-        panels = [
-            Panel("損失", steps, [blank_loss], "更新の回数", "損失", ylimits=(0.0, 3.0), size=size),
-            Panel("いまの δ", layers, [line("δ", np.ones(len(layers)), "δ")], "層 (1 が入力側)",
+        return [
+            Panel("損失", steps, [smooth(line("損失", run.loss, 0))], "更新の回数", "損失",
+                  ylimits=(0.0, 3.0), size=size),
+            Panel("いまの δ", layers, [line("δ", delta, "δ")], "層 (1 が入力側)",
                   "RMS", ylimits=(1e-14, 1e4), ylog=True, size=size),
         ]  # fmt: skip
-        choice = {"slider": False}
-        controls = [
-            choice | {"key": "activation", "name": "活性化", "values": list(ACTIVATIONS),
-                      "options": ["シグモイド", "tanh", "ReLU"], "start": 0},
-            choice | {"key": "depth", "name": "隠れ層", "values": DEPTHS,
-                      "options": [f"{depth}" for depth in DEPTHS], "start": 1},
-            choice | {"key": "gain", "name": "√n × 標準偏差", "values": list(GAINS.values()),
-                      "options": list(GAINS), "start": 1},
-            choice | {"key": "norm", "name": "BN", "values": [False, True],
-                      "options": ["なし", "あり"], "start": 0},
-        ]  # fmt: skip
-        spec = {
+
+    def _repr_html_(self) -> str:
+        start = {one["key"]: one["values"][one["start"]] for one in CONTROLS}
+        run = self.run(ACTIVATIONS[start.pop("activation")], **start)
+        spec: dict[str, Any] = {
             "unit": UNIT,
             "x": _matrix(self.x),
             "labels": self.labels.tolist(),
             "base": [_matrix(base) for base in self.base],
             "lr": self.lr,
             "steps": self.steps,
-            "controls": controls,
-            "panels": [panel_spec(panel, ()) for panel in panels],
+            "controls": CONTROLS,
+            "panels": [panel_spec(panel, ()) for panel in self._panels(run)],
         }
-        return _live("trainer", "ページの中で学習するネットワーク", spec)
-
-
-class Batch:
-    """点を動かせる、1 つのユニットのバッチ。平均、標準偏差、出力、勾配が変わります。
-
-    Parameters
-    ----------
-    x, dy : array_like, shape (N,)
-        はじめの入力と、上から来る勾配。
-    limits : tuple of float
-        点を動かせる範囲。
-
-    Raises
-    ------
-    ValueError
-        ``x`` と ``dy`` の長さが違うとき。
-
-    Examples
-    --------
-    >>> Batch([1.0, 2.0, 4.0], [1.0, 0.0, -1.0])
-    <点を動かせるバッチ: 3 個の標本>
-    """
-
-    def __init__(
-        self, x: ArrayLike, dy: ArrayLike, *, limits: tuple[float, float] = (-3.0, 5.0)
-    ) -> None:
-        self.x = np.asarray(check_numbers("x", x), float)
-        self.dy = np.asarray(check_numbers("dy", dy), float)
-        if self.x.ndim != 1 or self.x.shape != self.dy.shape:
-            raise ValueError(
-                "x と dy には、同じ長さの 1 次元の配列を渡してください。"
-                f"受け取った形: {self.x.shape} と {self.dy.shape}"
-            )
-        self.limits = limits
-
-    def __repr__(self) -> str:
-        return f"<点を動かせるバッチ: {len(self.x)} 個の標本>"
-
-    def _repr_html_(self) -> str:
-        low, high = self.limits
-        colors = {"x": COLORS["h"], "y": COLORS["良好"], "dx": COLORS["delta"]}
-        spec = {"x": self.x.tolist(), "dy": self.dy.tolist(), "colors": colors}
-        spec |= {"low": low, "high": high, "step": 0.1}
-        return _live("batch", "点を動かせるバッチ", spec)
+        name = "touch-trainer"
+        choices = [choice(one, f"{name}-control-{i}") for i, one in enumerate(CONTROLS)]
+        again = '<button type="button" class="vg-again">もう一度</button>'
+        drawn = "".join(draw_panel(panel, (), f"{name}-readout") for panel in spec["panels"])
+        said = self._sentence(run.loss[-1], run.accuracy, run.delta[-1, 0] / run.delta[-1, -1])
+        return figure(
+            name,
+            "ページの中で学習するネットワーク",
+            "vg-figure-live vg-figure vg-trainer",
+            "".join(choices) + again,
+            (said, self._sentence(10.0, 1.0, 1.2e-12)),
+            f'<div class="vg-panels">{drawn}</div>',
+            json.dumps(spec, ensure_ascii=False, separators=(",", ":"), allow_nan=False),
+        )
 
 
 def _matrix(values: Array) -> dict[str, Any]:
     rows, cols = values.shape
     return {"rows": rows, "cols": cols, "v": np.rint(UNIT * values).astype(int).ravel().tolist()}
-
-
-def _live(kind: str, title: str, spec: Mapping[str, Any]) -> str:
-    data = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return (
-        f'<div class="vg-figure-live vg-figure vg-{kind}" id="touch-{kind}" role="group" '
-        f'aria-label="{escape(title)}"><p>{NOTE}</p>'
-        f'<script type="application/json">{data.replace("<", chr(92) + "u003c")}</script></div>'
-    )

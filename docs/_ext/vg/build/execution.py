@@ -24,6 +24,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.parallel import make_chunks
 
+from vg.build.kernels import warm
 from vg.build.key import key
 from vg.manuscript import Page
 
@@ -110,6 +111,7 @@ def spread(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
 def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """読み直す頁があるときだけ、カーネルを動かす支度をする。"""
     if docnames:
+        warm(len(docnames))
         # フォント一覧のキャッシュを先に作る。初めての機械では数秒かかり、カーネルの中で
         # 作らせると、その知らせが stderr に出てビルドが止まる
         import matplotlib.font_manager  # noqa: F401

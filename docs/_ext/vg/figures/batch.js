@@ -1,79 +1,59 @@
 // 1 つのユニットのバッチ。点を動かすと、バッチ正規化の平均、広がり、出力、勾配が変わる。
+// はじめの絵は vgbook が描いてある (vgbook/book/batch.py)。ここでは、動いた後の絵を同じ形に描く。
 "use strict";
 
 for (const box of document.querySelectorAll(".vg-batch")) {
-  const { x, dy, low, high, step, colors: COLORS } = JSON.parse(box.querySelector("script").textContent);
-  const { html, svg } = vgFigures;
+  const { dy, low, high, rows: ROWS, arrow: ARROW, side: SIDE, colors: COLORS } = JSON.parse(box.querySelector("script").textContent);
+  const { svg } = vgFigures;
   const layer = new vgNetwork.BatchNorm(1), column = (v) => vgNetwork.matrix(v.length, 1, Float64Array.from(v));
-  const ROWS = { x: 34, y: 104, dx: 174 };
-  const said = html("p", { class: "vg-readout", role: "status" });
-  const image = svg("svg", { height: 200, role: "img", "aria-label": "上から、入力の点、正規化した点、入力の勾配の矢印" });
+  const said = box.querySelector("[role=status]"), image = box.querySelector("svg"), drawn = box.querySelector(".drawn");
+  const sliders = [...box.querySelectorAll("input")];
   const show = (number) => number.toFixed(2).replace("-", "−");
-  let width = 0;
-  const at = (value) => 8 + ((value - low) / (high - low)) * (width - 16);
+  const share = (value) => SIDE + ((100 - 2 * SIDE) * (value - low)) / (high - low);
+  const percent = (number) => `${number.toFixed(2)}%`, at = (value) => percent(share(value));
 
-  const sliders = x.map((value, i) => {
-    const input = html("input", { type: "range", min: low, max: high, step, value, id: `${box.id}-${i}` });
-    input.addEventListener("input", () => {
-      x[i] = Number(input.value);
-      draw();
-    });
-    return input;
-  });
-  const text = (row, words) => svg("text", { x: 2, y: row - 16 }, words);
-  const dot = (value, row, color, mark) => svg("circle", { cx: at(value), cy: row, r: 7, fill: color, "data-mark": mark });
-  const arrow = (from, length, row) => {
-    const to = from + length, tip = Math.sign(length) * Math.min(6, Math.abs(length));
-    return svg("path", { class: "line", stroke: COLORS.dx, d: `M${from} ${row}H${to}m${-tip}-4l${tip} 4l${-tip} 4` });
+  const dot = (value, name) => svg("circle", { cx: at(value), cy: ROWS[name], r: 7, fill: COLORS[name], "data-mark": name });
+  const edge = (value, row) => svg("line", { class: "edge", x1: at(value), x2: at(value), y1: row - 12, y2: row + 12 });
+  const arrow = (from, length) => {
+    const tip = Math.sign(length) * Math.min(6, Math.abs(length));
+    const d = `M0 0H${length.toFixed(1)}m${(-tip).toFixed(1)}-4l${tip.toFixed(1)} 4l${(-tip).toFixed(1)} 4`;
+    return svg("svg", { x: at(from), y: ROWS.dx }, svg("path", { class: "line", stroke: COLORS.dx, d }));
   };
 
   function draw() {
+    const x = sliders.map((input) => Number(input.value));
     const y = layer.forward(column(x)), dx = layer.backward(column(dy));
     const mean = layer.mean.v[0], spread = Math.sqrt(layer.variance.v[0]);
     box.result = { mean, variance: layer.variance.v[0], y: [...y.v], dx: [...dx.v] }; // 試験が読む
-    said.textContent = `平均 μ = ${show(mean)}、標準偏差 σ = ${show(spread)}。`;
-    if (!width) return;
-    const band = { class: "band", fill: COLORS.x, x: at(mean - spread), width: at(mean + spread) - at(mean - spread), y: ROWS.x - 9, height: 18 };
-    image.replaceChildren(
-      ...Object.values(ROWS).map((row) => svg("path", { class: "grid", d: `M0 ${row}H${width}` })),
-      text(ROWS.x, "入力 x (帯は μ ± σ)"), text(ROWS.y, "出力 y (0 のまわり)"), text(ROWS.dx, "入力の勾配 (矢印の長さ)"),
-      svg("rect", band),
-      svg("path", { class: "edge", d: `M${at(mean)} ${ROWS.x - 12}v24M${at(0)} ${ROWS.y - 12}v24` }),
-      ...x.map((value) => dot(value, ROWS.x, COLORS.x, "x")),
-      ...[...y.v].map((value) => dot(value, ROWS.y, COLORS.y, "y")),
-      ...x.map((value, i) => arrow(at(value), 40 * dx.v[i], ROWS.dx)),
+    const text = `平均 μ = ${show(mean)}、標準偏差 σ = ${show(spread)}。`;
+    if (said.textContent !== text) said.textContent = text;
+    const band = { class: "band", fill: COLORS.x, x: at(mean - spread), width: percent(share(mean + spread) - share(mean - spread)), y: ROWS.x - 9, height: 18 };
+    drawn.replaceChildren(
+      svg("rect", band), edge(mean, ROWS.x), edge(0, ROWS.y),
+      ...x.map((value) => dot(value, "x")), ...[...y.v].map((value) => dot(value, "y")),
+      ...x.map((value, i) => arrow(value, ARROW * dx.v[i])),
     );
   }
 
   // 指した所にいちばん近い点をつかみ、離すまで動かす
   let held = null;
-  const pointed = (event) => low + ((event.clientX - image.getBoundingClientRect().left - 8) / (width - 16)) * (high - low);
+  const pointed = ({ clientX }) => {
+    const { left, width } = image.getBoundingClientRect();
+    return low + (((100 * (clientX - left)) / width - SIDE) / (100 - 2 * SIDE)) * (high - low);
+  };
   const move = (event) => {
     if (held === null) return;
     sliders[held].value = pointed(event);
-    sliders[held].dispatchEvent(new Event("input"));
+    draw();
   };
   image.addEventListener("pointerdown", (event) => {
     image.setPointerCapture(event.pointerId);
-    const gaps = x.map((value) => Math.abs(value - pointed(event)));
+    const gaps = sliders.map((input) => Math.abs(input.value - pointed(event)));
     held = gaps.indexOf(Math.min(...gaps));
     move(event);
   });
   image.addEventListener("pointermove", move);
   for (const end of ["pointerup", "pointercancel"]) image.addEventListener(end, () => (held = null));
-  image.classList.add("along");
-
-  box.replaceChildren(
-    html("p", { class: "vg-title", "aria-hidden": "true" }, box.getAttribute("aria-label")),
-    said,
-    html("div", { class: "vg-panel" }, image),
-    html("div", { class: "vg-points" }, ...sliders.map((input, i) => html("label", { for: input.id }, `点 ${i + 1}`, input))),
-  );
-  new ResizeObserver(() => {
-    if (width === image.clientWidth) return;
-    width = image.clientWidth;
-    image.setAttribute("viewBox", `0 0 ${width} 200`);
-    draw();
-  }).observe(box);
-  draw();
+  for (const input of sliders) input.addEventListener("input", draw);
+  draw(); // 戻ってきた読者の点は、前の位置にある
 }

@@ -1,10 +1,11 @@
-// 動かせる図。値と文は vgbook が組むときに計算してある。ここでは、つまみの位置にあたる値を選んで描く。
-// スクリプトが動かなければ、つまみは現れず、上にある静かな図だけが残る。
+// 動かせる図。値も文も、軸もつまみも、はじめの絵も、vgbook が組むときに作ってある (vgbook/book/drawing.py)。
+// ここでは、つまみが動いたときに、その位置にあたる値を選んで、線と棒だけを描き直す。
+// 横の位置は軸の幅に対する割合で書くので、画面の幅が変わっても描き直さない。
 "use strict";
 
 const vgFigures = (() => {
   const NAMESPACE = "http://www.w3.org/2000/svg";
-  const MARGIN = { left: 46, right: 10, top: 26, bottom: 42 };
+  const TOP = 26, BOTTOM = 42, SPAN = 1000, PAD = 4; // drawing.py と同じ
   const MARKERS = {
     o: "M-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0-6.4 0z",
     s: "M-2.8-2.8h5.6v5.6h-5.6z",
@@ -15,72 +16,23 @@ const vgFigures = (() => {
     P: "M-1.3-4h2.6v2.7h2.7v2.6h-2.7v2.7h-2.6v-2.7h-2.7v-2.6h2.7z",
   };
 
-  const fill = (element, attributes, children) => {
+  function svg(tag, attributes, ...children) {
+    const element = document.createElementNS(NAMESPACE, tag);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     element.append(...children);
     return element;
-  };
-  const html = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
-  const svg = (tag, attributes, ...children) =>
-    fill(document.createElementNS(NAMESPACE, tag), attributes, children);
+  }
 
   // つまみの位置 state にあたる値。数の列だけならどの位置でも同じ。長さ 1 の軸は、そのつまみによらない。
   const pick = (data, state) =>
     state.reduce((part, i) => (Array.isArray(part[0]) ? part[part.length === 1 ? 0 : i] : part), data);
   const pickText = (data, state) => state.reduce((part, i) => part[i], data);
 
-  // ---- 軸 -----------------------------------------------------------------------------
-  function scale({ limits, log }, from, to) {
+  // 軸の下の端を 0、上の端を 1 とした位置
+  function shareOf({ limits, log }) {
     const f = log ? Math.log10 : Number;
     const [low, high] = limits.map(f);
-    return (value) => from + ((f(value) - low) / (high - low)) * (to - from);
-  }
-
-  function ticksOf({ limits, log, ticks }, most) {
-    if (ticks) return ticks;
-    const [low, high] = log ? limits.map(Math.log10) : limits;
-    const rough = (high - low) / most;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    let step = [1, 2, 5, 10].find((n) => n * power >= rough) * power;
-    if (log) step = Math.max(1, Math.ceil(rough));
-    const found = [];
-    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) {
-      found.push(log ? 10 ** (k * step) : Number((k * step).toPrecision(6)));
-    }
-    return found;
-  }
-
-  const superscript = (n) => String(n).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
-  function tickLabel(value, log) {
-    if (log && (value >= 1e4 || value < 1e-2)) return `10${superscript(Math.round(Math.log10(value)))}`;
-    return String(value).replace("-", "−");
-  }
-
-  // 軸と目盛り。つまみを動かしても変わらないので、幅が変わったときだけ描く。
-  function frame(panel, width, x, y) {
-    const [left, right] = [MARGIN.left, width - MARGIN.right];
-    const [top, bottom] = [MARGIN.top, panel.height - MARGIN.bottom];
-    const group = svg("g", { class: "vg-axes" });
-    for (const value of ticksOf(panel.y, (bottom - top) / 34)) {
-      const at = y(value);
-      if (at > bottom + 0.5 || at < top - 0.5) continue;
-      group.append(
-        svg("path", { class: "grid", d: `M${left} ${at}H${right}` }),
-        svg("text", { class: "y tick", "data-value": value, x: left - 6, y: at + 4 }, tickLabel(value, panel.y.log)),
-      );
-    }
-    for (const value of ticksOf(panel.x, (right - left) / 46)) {
-      group.append(
-        svg("path", { class: "grid", d: `M${x(value)} ${top}V${bottom}` }),
-        svg("text", { class: "x tick", "data-value": value, x: x(value), y: bottom + 16 }, tickLabel(value, panel.x.log)),
-      );
-    }
-    group.append(
-      svg("path", { class: "edge", d: `M${left} ${top}V${bottom}H${right}` }),
-      svg("text", { class: "name", x: 2, y: 14 }, panel.y.label),
-      svg("text", { class: "x name", x: (left + right) / 2, y: panel.height - 6 }, panel.x.label),
-    );
-    return group;
+    return (value) => (value === null ? NaN : (f(value) - low) / (high - low));
   }
 
   // ---- 線・帯・棒 ------------------------------------------------------------------------
@@ -93,162 +45,118 @@ const vgFigures = (() => {
     }
     return found.filter((run) => run.length);
   }
-  const through = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${a.toFixed(1)} ${b.toFixed(1)}`).join("");
-  const place = (f, values) => values.map((value) => (value === null ? NaN : f(value)));
+  const through = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${(SPAN * a).toFixed(1)} ${b.toFixed(1)}`).join("");
 
-  function drawLine(series, state, x, y) {
-    const [xs, ys] = [place(x, pick(series.x, state)), place(y, pick(series.y, state))];
-    const group = svg("g", { class: "series", "data-label": series.label });
+  // 線と帯は引き伸ばす絵に、印は伸ばさない絵に描く
+  function drawLine(series, state, across, down, height) {
+    const place = (key, f) => pick(series[key], state).map(f);
+    const xs = place("x", across), ys = place("y", down), shapes = [], marks = [];
     if (series.low) {
-      const [low, high] = [place(y, pick(series.low, state)), place(y, pick(series.high, state))];
+      const low = place("low", down), high = place("high", down);
       const outline = runs(xs.map((at, i) => [at, low[i], high[i]])).map((run) =>
         `${through([...run.map(([at, , b]) => [at, b]), ...run.map(([at, a]) => [at, a]).reverse()])}Z`);
-      group.append(svg("path", { class: "band", fill: series.color, d: outline.join("") }));
+      shapes.push(svg("path", { class: "band", fill: series.color, d: outline.join("") }));
     }
-    const line = runs(xs.map((at, i) => [at, ys[i]]));
-    group.append(svg("path", { class: "line", stroke: series.color, "stroke-dasharray": series.dash, d: line.map(through).join("") }));
+    const line = runs(xs.map((at, i) => [at, ys[i]])).map(through).join("");
+    shapes.push(svg("path", { class: "line", stroke: series.color, "stroke-dasharray": series.dash, d: line }));
     const every = Math.max(1, Math.ceil(xs.length / 12));
-    for (const [i, at] of xs.entries()) {
-      if (!series.marker || i % every || !Number.isFinite(at + ys[i])) continue;
-      group.append(svg("path", { class: "mark", fill: series.color, d: MARKERS[series.marker], transform: `translate(${at.toFixed(1)} ${ys[i].toFixed(1)})` }));
+    for (const [i, x] of xs.entries()) {
+      if (!series.marker || i % every || !(x >= -0.001 && x <= 1.001 && ys[i] >= -PAD && ys[i] <= height + PAD)) continue;
+      const mark = svg("path", { fill: series.color, d: MARKERS[series.marker] });
+      marks.push(svg("svg", { class: "mark", x: `${(100 * x).toFixed(2)}%`, y: (ys[i] + TOP).toFixed(1) }, mark));
     }
-    return group;
+    return [shapes, marks];
   }
 
-  function drawBars(series, state, x, y) {
-    const [edges, floor] = [place(x, pick(series.x, state)), y(0)];
+  function drawBars(series, state, across, down, height) {
+    const edges = pick(series.x, state).map(across);
     const bars = pick(series.y, state).map((value, i) => {
-      const top = y(value);
-      return svg("rect", { fill: series.color, x: edges[i].toFixed(1), y: top.toFixed(1), height: Math.max(0, floor - top).toFixed(1), width: Math.max(0.5, edges[i + 1] - edges[i] - 0.5).toFixed(1) });
+      const top = down(value), width = 0.97 * SPAN * (edges[i + 1] - edges[i]);
+      return svg("rect", { fill: series.color, x: (SPAN * edges[i]).toFixed(1), y: top.toFixed(1), width: Math.max(1, width).toFixed(1), height: Math.max(0, height - top).toFixed(1) });
     });
-    return svg("g", { class: "series", "data-label": series.label }, ...bars);
+    return [bars, []];
   }
 
-  // ---- 軸 1 つ、つまみ 1 つ ----------------------------------------------------------------
-  function makePanel(panel, id, readout) {
-    const note = html("span", { class: "vg-note" });
-    const image = svg("svg", {
-      role: "img",
-      height: panel.height,
-      "aria-label": `${panel.title}。横軸は${panel.x.label}、縦軸は${panel.y.label}`,
-      "aria-describedby": readout,
-    });
-    const box = html("div", { class: "vg-panel" }, html("p", { class: "vg-panel-title" }, panel.title, note), image);
-    box.style.flexBasis = `min(${panel.width}px, 50% - 0.25rem)`; // 電話でも 2 枚ずつ並べ、つまみとともに見えるようにする
-    const clip = `${id}-clip`;
-    const data = svg("g", { "clip-path": `url(#${clip})` });
-    let [x, y, width] = [null, null, 0];
+  // ---- 軸 1 つ ----------------------------------------------------------------------------
+  function takePanel(box, panel) {
+    const canvas = box.querySelector(".vg-canvas"), note = box.querySelector(".vg-note"), layers = box.querySelectorAll(".drawn");
+    const height = panel.height - TOP - BOTTOM, x = shareOf(panel.x), upward = shareOf(panel.y);
+    const down = (value) => height * (1 - upward(value));
     const show = (state) => {
-      if (!width) return; // 閉じた箱の中。開けば、幅が決まって描かれる
       if (panel.notes) note.textContent = pickText(panel.notes, state);
-      data.replaceChildren(...panel.series.map((series) => (series.bar ? drawBars : drawLine)(series, state, x, y)));
-    };
-    const layout = () => {
-      if (width === image.clientWidth) return false;
-      width = image.clientWidth;
-      x = scale(panel.x, MARGIN.left, width - MARGIN.right);
-      y = scale(panel.y, panel.height - MARGIN.bottom, MARGIN.top);
-      image.setAttribute("viewBox", `0 0 ${width} ${panel.height}`);
-      const window = { x: MARGIN.left - 4, y: MARGIN.top - 4, width: Math.max(0, width - MARGIN.left - MARGIN.right + 8), height: panel.height - MARGIN.top - MARGIN.bottom + 8 };
-      image.replaceChildren(svg("clipPath", { id: clip }, svg("rect", window)), frame(panel, width, x, y), data);
-      return true;
+      const drawn = panel.series.map((series) => (series.bar ? drawBars : drawLine)(series, state, x, down, height));
+      for (const [k, layer] of layers.entries()) {
+        layer.replaceChildren(...panel.series.map(({ label }, i) => svg("g", { class: "series", "data-label": label }, ...drawn[i][k])));
+      }
     };
     // 図の上で指した所に近い選択肢。軸の外を指しても、端の選択肢になる
     const pointed = (event) => {
-      const frame = image.getBoundingClientRect();
-      const at = { x: (event.clientX - frame.left) * (width / frame.width), y: (event.clientY - frame.top) * (width / frame.width) };
+      const { left, top, width } = canvas.querySelector(".plot").getBoundingClientRect();
+      const at = { x: (event.clientX - left) / width, y: 1 - (event.clientY - top - PAD) / height };
       return panel.drag.map(({ axis, control, positions }) => {
-        const gaps = positions.map((value) => Math.abs((axis === "x" ? x : y)(value) - at[axis]));
+        const gaps = positions.map((value) => Math.abs((axis === "x" ? x : upward)(value) - at[axis]));
         return [control, gaps.indexOf(Math.min(...gaps))];
       });
     };
-    if (panel.drag.length) image.classList.add(panel.drag.length > 1 ? "plane" : "along");
-    return { box, image, layout, show, pointed };
+    return { canvas, show, pointed };
   }
 
   // 指かマウスで押している間、指した所の選択肢を選び続ける。
-  function follow({ image, pointed }, choose) {
+  function follow({ canvas, pointed }, choose) {
     const move = (event) => {
       if (!(event.buttons & 1)) return;
       for (const [control, option] of pointed(event)) choose(control, option);
     };
-    image.addEventListener("pointerdown", (event) => {
-      image.setPointerCapture(event.pointerId);
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
       move(event);
     });
-    image.addEventListener("pointermove", move);
+    canvas.addEventListener("pointermove", move);
   }
 
-  function makeSlider(control, id, changed) {
-    const value = html("span", { class: "vg-value", "aria-hidden": "true" }, control.options[control.start]);
-    const input = html("input", { id, type: "range", min: 0, max: control.options.length - 1, step: 1, value: control.start, "aria-valuetext": control.options[control.start] });
+  // つまみ 1 つ。いまの番号を読み、動けば changed に番号を渡す
+  function takeControl(box, { options }, changed) {
+    const input = box.querySelector("input[type=range]"), value = box.querySelector(".vg-value");
+    if (!input) {
+      box.addEventListener("change", (event) => changed(Number(event.target.value)));
+      return { now: () => Number(box.querySelector(":checked").value) };
+    }
+    const tell = () => {
+      value.textContent = options[input.value];
+      input.setAttribute("aria-valuetext", options[input.value]);
+    };
     input.addEventListener("input", () => {
-      value.textContent = control.options[input.value];
-      input.setAttribute("aria-valuetext", control.options[input.value]);
+      tell();
       changed(Number(input.value));
     });
-    return html("div", { class: "vg-slider" }, html("label", { for: id }, control.name), value, input);
+    tell();
+    return { now: () => Number(input.value), input };
   }
 
-  function makeChoice(control, id, changed) {
-    const choices = control.options.map((option, i) => {
-      const input = html("input", { type: "radio", name: id, id: `${id}-${i}` });
-      input.checked = i === control.start;
-      input.addEventListener("change", () => changed(i));
-      return html("label", { for: input.id }, input, option);
-    });
-    return html("fieldset", { class: "vg-choice" }, html("legend", {}, control.name), ...choices);
-  }
-
-  function legend(panels) {
-    const all = panels.flatMap((panel) => panel.series);
-    const distinct = all.filter((one, i) => all.findIndex((other) => other.label === one.label) === i);
-    if (distinct.length < 2) return [];
-    const items = distinct.map((one) => {
-      const line = svg("path", { class: "line", stroke: one.color, "stroke-dasharray": one.dash, d: "M0 6H32" });
-      const mark = svg("path", { fill: one.color, d: MARKERS[one.marker] ?? "", transform: "translate(16 6)" });
-      const swatch = one.bar ? [svg("rect", { fill: one.color, x: 8, width: 16, height: 12 })] : [line, mark];
-      return html("li", {}, svg("svg", { viewBox: "0 0 32 12", width: 32, height: 12, "aria-hidden": "true" }, ...swatch), one.label);
-    });
-    return [html("ul", { class: "vg-legend", "aria-label": "凡例" }, ...items)];
-  }
+  const takeAll = (box, selector, specs, take) => Array.from(box.querySelectorAll(selector), (part, i) => take(part, specs[i]));
 
   // ---- 図 -----------------------------------------------------------------------------
   function start(figure) {
     const spec = JSON.parse(figure.querySelector("script").textContent);
-    const state = spec.controls.map((control) => control.start);
-    const readout = html("p", { class: "vg-readout", role: "status", id: `${figure.id}-readout` });
-    const panels = spec.panels.map((panel, i) => makePanel(panel, `${figure.id}-${i}`, readout.id));
+    const said = figure.querySelector("[role=status]");
+    const panels = takeAll(figure, ".vg-panel", spec.panels, takePanel);
     const show = () => {
+      const state = controls.map(({ now }) => now());
       for (const panel of panels) panel.show(state);
-      readout.textContent = pickText(spec.readout, state);
+      const text = pickText(spec.readout, state);
+      if (said.textContent !== text) said.textContent = text;
     };
-    const controls = spec.controls.map((control, i) =>
-      (control.slider ? makeSlider : makeChoice)(control, `${figure.id}-control-${i}`, (value) => {
-        state[i] = value;
-        show();
-      }));
+    const controls = takeAll(figure, ".vg-slider, .vg-choice", spec.controls, (box, control) => takeControl(box, control, show));
     const choose = (control, option) => {
-      const input = controls[control].querySelector("input[type=range]");
+      const { input } = controls[control];
       if (Number(input.value) === option) return;
       input.value = option;
       input.dispatchEvent(new Event("input"));
     };
-    for (const panel of panels) if (panel.image.matches(".plane, .along")) follow(panel, choose);
-    figure.replaceChildren(
-      html("p", { class: "vg-title", "aria-hidden": "true" }, figure.getAttribute("aria-label")),
-      html("div", { class: "vg-controls" }, ...controls),
-      readout,
-      ...legend(spec.panels),
-      html("div", { class: "vg-panels" }, ...panels.map(({ box }) => box)),
-    );
-    new ResizeObserver(() => {
-      if (panels.map((panel) => panel.layout()).some(Boolean)) show();
-    }).observe(figure);
-    for (const panel of panels) panel.layout();
-    show();
+    for (const panel of panels) if (panel.canvas.matches(".plane, .along")) follow(panel, choose);
+    show(); // 戻ってきた読者のつまみは、前の位置にある
   }
 
   for (const figure of document.querySelectorAll(".vg-figure:not(.vg-figure-live)")) start(figure);
-  return { html, svg, makePanel, makeChoice }; // 頁の中で計算する図も、同じ部品で描く
+  return { svg, takePanel, takeControl, takeAll }; // 頁の中で計算する図も、同じ部品で描く
 })();

@@ -120,9 +120,10 @@ function draw(picture, nodes, { value, edges, steps, output }, step, width) {
     shapes.push(arrow(at[to], at[from], "backward", show(part), step >= reached));
   }
   for (const [name, [cx, cy]] of Object.entries(at)) {
-    const label = name === "出力" ? output : nodes.find((node) => node.name === name).op ?? name;
-    const kind = steps[step].at.includes(name) ? "node active" : "node";
-    shapes.push(svg("circle", { cx, cy, r: RADIUS, class: kind }));
+    const { op, value: given } = nodes.find((node) => node.name === name) ?? { op: output };
+    const kind = `node${steps[step].at.includes(name) ? " active" : ""}${given === undefined ? "" : " given"}`;
+    const label = op ?? name;
+    shapes.push(svg("circle", { cx, cy, r: RADIUS, class: kind, "data-node": name }));
     shapes.push(svg("text", { x: cx, y: cy, "text-anchor": "middle" }, label));
   }
   picture.replaceChildren(...shapes);
@@ -131,6 +132,15 @@ function draw(picture, nodes, { value, edges, steps, output }, step, width) {
   picture.setAttribute("viewBox", size.join(" "));
   picture.setAttribute("width", size[2]);
   picture.setAttribute("height", size[3]);
+}
+
+// 節を押したときに見せる手。演算なら、その順伝播の手。もう 1 度押せば逆伝播の手。入力なら、勾配がそろう手
+function stepOf(name, nodes, { steps }, now) {
+  if (name === "出力") return steps.findIndex(({ at }) => at.includes("出力"));
+  const user = nodes.find(({ of }) => of?.includes(name)).name;
+  const [forward, backward] = steps.flatMap(({ at }, i) => (at.includes(name) ? [i] : []));
+  if (forward === undefined) return steps.findLastIndex(({ at }) => at.includes(user));
+  return now === forward ? backward : forward;
 }
 
 // ---- 部品と操作 --------------------------------------------------------------------------
@@ -154,8 +164,12 @@ function control(node, changed) {
   };
   number.addEventListener("input", () => take(number, range));
   range.addEventListener("input", () => take(range, number));
+  const set = (value) => {
+    range.value = value; // つまみの範囲と刻みに収まる
+    take(range, number);
+  };
   const row = html("div", { className: "input" }, html("label", {}, `${node.name} = `, number), range, grad);
-  return { row, show: (text) => (grad.textContent = text) };
+  return { row, set, show: (text) => (grad.textContent = text) };
 }
 
 function start(box) {
@@ -201,6 +215,27 @@ function start(box) {
     event.preventDefault();
     go(step + move);
   });
+  // 図の上でも動かせる: 節を押せばその手へ進み、入力の節は横に引けば値が変わる。
+  // どちらも、ボタン (か左右の矢印) とつまみで、キーボードからもできる
+  let held = null;
+  picture.addEventListener("pointerdown", (event) => {
+    const name = event.target.dataset.node;
+    if (!name) return;
+    picture.setPointerCapture(event.pointerId);
+    const node = nodes.find((each) => each.name === name);
+    held = { name, from: event.clientX, value: node?.value, control: controls.get(node), moved: false };
+  });
+  picture.addEventListener("pointermove", (event) => {
+    if (!held?.control) return;
+    const along = event.clientX - held.from;
+    held.moved ||= Math.abs(along) > 3;
+    if (held.moved) held.control.set(held.value + along / 20);
+  });
+  picture.addEventListener("pointerup", () => {
+    if (held && !held.moved) go(stepOf(held.name, nodes, result, step));
+    held = null;
+  });
+  picture.addEventListener("pointercancel", () => (held = null));
   box.append(
     html("div", { className: "inputs" }, ...[...controls.values()].map(({ row }) => row)),
     html("div", { className: "buttons" }, first, back, next, last, count),
