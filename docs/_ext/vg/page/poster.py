@@ -113,8 +113,11 @@ def rasterized(svg: str) -> Any:
 
     left, top, right, bottom = PLACE
     # 幅から決めて、背が高すぎれば高さから決め直す。字は経路で書いてあるので、書体は要らない
-    for size in ({"width": right - left}, {"height": bottom - top}):
-        made = resvg_py.svg_to_bytes(svg_string=svg, dpi=96, skip_system_fonts=True, **size)
+    sizes: tuple[tuple[int | None, int | None], ...] = ((right - left, None), (None, bottom - top))
+    for width, height in sizes:
+        made = resvg_py.svg_to_bytes(
+            svg_string=svg, dpi=96, skip_system_fonts=True, width=width, height=height
+        )
         image = Image.open(io.BytesIO(bytes(made)))
         if image.height <= bottom - top:
             break
