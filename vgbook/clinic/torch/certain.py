@@ -241,7 +241,7 @@ def half_precision(subject: Subject, measured: Measurement) -> Iterator[Finding]
 
 
 def equal_units(subject: Subject, measured: Measurement) -> Iterator[Finding]:
-    """どのユニットも同じ重みと同じ勾配をもつ層。0 ばかりで勾配も 0 なら、零初期化。"""
+    """どのユニットも同じ重みと同じ勾配をもつ層。0 ばかりで勾配も 0 なら、ゼロ初期化。"""
     same, zero = [], []
     for name, watched in measured.watched.items():
         if isinstance(watched.module, nn.Embedding) or not watched.record.trainable:
