@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from itertools import cycle
+from itertools import chain, cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -84,28 +84,35 @@ def drop_half_written(cache: JupyterCacheBase) -> None:
             shutil.rmtree(cache.path / "executed" / record.hashkey, ignore_errors=True)
 
 
-def deal(names: list[str], sizes: list[int]) -> list[str]:
-    """``names`` を、大きさ ``sizes`` の山に 1 つずつ配り、山の順に並べる。
+def deal(slow: list[str], quick: list[str], sizes: list[int], workers: int) -> list[str]:
+    """頁を、大きさ ``sizes`` の山に配り、山の順に並べる。
 
-    >>> deal(["a", "b", "c", "d", "e"], [2, 2, 1])
-    ['a', 'd', 'b', 'e', 'c']
+    時間のかかる ``slow`` は、読み手 ``workers`` 人がそろって働ける数の山に、1 つずつ配る。
+    最後に 1 人だけが読む山には、すぐ読める ``quick`` だけを入れる。
+
+    >>> deal(["a", "b", "c", "d"], ["w", "x", "y"], [3, 3, 1], workers=2)
+    ['a', 'c', 'w', 'b', 'd', 'x', 'y']
     """
+    shared = len(sizes) // workers * workers or len(sizes)
     piles: list[list[str]] = [[] for _ in sizes]
-    turns = cycle(range(len(sizes)))
-    for name in names:
-        pile = next(i for i in turns if len(piles[i]) < sizes[i])
-        piles[pile].append(name)
+    turns = cycle([*range(shared)])
+    for name in slow:
+        order = chain(islice(turns, shared), range(shared, len(sizes)))
+        next(piles[i] for i in order if len(piles[i]) < sizes[i]).append(name)
+    rest = iter(quick)
+    for pile, size in zip(piles, sizes, strict=True):
+        pile += islice(rest, size - len(pile))
     return [name for pile in piles for name in pile]
 
 
 def spread(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """実行に時間のかかる頁を、並列の読み手に散らす。Sphinx は名前の順に切り分けるので、固まる。"""
-
-    def prose(name: str) -> bool:
-        return "\nfile_format: mystnb\n" not in env.doc2path(name).read_text(encoding="utf-8")
-
+    slow, quick = [], []
+    for name in docnames:
+        text = env.doc2path(name).read_text(encoding="utf-8")
+        (slow if "\nfile_format: mystnb\n" in text else quick).append(name)
     sizes = [len(chunk) for chunk in make_chunks(docnames, app.parallel)]
-    docnames[:] = deal(sorted(docnames, key=prose), sizes)
+    docnames[:] = deal(slow, quick, sizes, max(1, app.parallel))
 
 
 def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
