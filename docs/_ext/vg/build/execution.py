@@ -107,7 +107,8 @@ def deal(slow: list[str], quick: list[str], sizes: list[int], workers: int) -> l
 
 def spread(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """実行に時間のかかる頁を、並列の読み手に散らす。Sphinx は名前の順に切り分けるので、固まる。"""
-    slow, quick = [], []
+    slow: list[str] = []
+    quick: list[str] = []
     for name in docnames:
         text = env.doc2path(name).read_text(encoding="utf-8")
         (slow if "\nfile_format: mystnb\n" in text else quick).append(name)
