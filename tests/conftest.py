@@ -112,7 +112,9 @@ def chromium() -> "Iterator[Browser]":
 
     path = find()
     if path is None:
-        unavailable("Chromium がありません。`apt-get install chromium` などで入れてください。")
+        unavailable(
+            "Chromium がありません。`apt-get install chromium-headless-shell` などで入れてください。"
+        )
     with sync_playwright() as playwright:
         # --no-sandbox は、管理者権限で動く CI で Chromium を起動するために要る。
         browser = playwright.chromium.launch(

@@ -136,7 +136,7 @@ def ci(folder: Path, failing: str | None) -> tuple[int, list[str], str]:
         'echo "nox > the end" >&2\n'
         f'[ "$2" != "{failing}" ]\n'
     )
-    (folder / "chromium").write_text("#!/bin/sh\n")
+    (folder / "chromium-headless-shell").write_text("#!/bin/sh\n")
     (folder / ".ci").mkdir()
     (folder / ".ci" / "run").write_text(read(".ci/run"))
     lookup = folder / "docs" / "_ext" / "vg" / "chromium.py"
@@ -146,7 +146,7 @@ def ci(folder: Path, failing: str | None) -> tuple[int, list[str], str]:
         "```sh\n./command -s docs\n```\n```sh\n./command -s tests\n```\n"
         "Windows では:\n```\npy nothing -s docs\npy nothing -s tests\n```\n"
     )
-    for name in ("command", "chromium"):
+    for name in ("command", "chromium-headless-shell"):
         (folder / name).chmod(0o755)
     run = subprocess.run(
         ["bash", ".ci/run"],

@@ -58,7 +58,7 @@ WATCH = """
 
 
 def chromium_path() -> str:
-    path = chromium.find()
+    path = chromium.find(chromium.WHOLE)  # 読者が使うものに近いほう
     if path is None:
         raise SystemExit("Chromium がありません。apt-get install chromium などで入れてください。")
     return path
