@@ -113,7 +113,8 @@ def chromium() -> "Iterator[Browser]":
     path = find()
     if path is None:
         unavailable(
-            "Chromium がありません。`apt-get install chromium-headless-shell` などで入れてください。"
+            "Chromium がありません。`apt-get install chromium-headless-shell` などで"
+            "入れてください。"
         )
     with sync_playwright() as playwright:
         # --no-sandbox は、管理者権限で動く CI で Chromium を起動するために要る。
