@@ -21,9 +21,9 @@ from vg.math import typeset
 from vg.notebook import markdown
 
 MACROS = {r"\pd": r"\frac{\partial #1}{\partial #2}", r"\T": r"^{\mathsf{T}}", r"\d": r"\mathrm{d}"}
-# 各部でいちばん早く終わる頁
-QUICK = ["part1/chain-rule", "part2/sigmoid", "part3/zero-init", "part4/batchnorm"]
-QUICK += ["part5/meanfield", "part6/diagnosis"]
+# 各部の、早く終わる頁
+QUICK = ["part1/chain-rule", "part2/sigmoid", "part3/xavier", "part4/batchnorm"]
+QUICK += ["part5/rnn", "part6/diagnosis"]
 
 
 # --- 数式と文 ------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ class Chapter(NamedTuple):
     """本の章。"""
 
     title: str
+    """章の題。"""
     page: str
     """本の最初の頁から見た場所。"""
 
