@@ -119,8 +119,10 @@ def test_the_cache_key_follows_whatever_the_cells_read(sources: Path, name: str)
 
 
 def test_the_cache_key_does_not_follow_comments_and_docstrings(sources: Path):
-    before = key(PAGE, sources / "docs")
     plotting = sources / "vgbook" / "book" / "plotting.py"
+    before = key(PAGE, sources / "docs")
+    plotting.write_text(f"{FILES['vgbook/book/plotting.py']}    '欄の説明。'\n", encoding="utf-8")
+    assert key(PAGE, sources / "docs") == before
     plotting.write_text("# 図\ndef band():\n    '帯。'\n    return 1  # 仮\n", encoding="utf-8")
     assert key(PAGE, sources / "docs") == before
     plotting.write_text("def band():\n    return 2\n", encoding="utf-8")

@@ -83,22 +83,23 @@ def reached(root: Path, code: str) -> set[Path]:
     return found
 
 
+class Silent(ast.NodeTransformer):
+    """何もしない、文字列だけの文 (docstring、欄の説明) を除く。"""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        match node.value:
+            case ast.Constant(str()):
+                return None
+        return node
+
+
 def essence(tree: ast.Module) -> str:
-    """プログラムの意味。注釈、空白、行の番号、docstring を含まない。
+    """プログラムの意味。注釈、空白、行の番号、文字列だけの文を含まない。
 
     >>> essence(ast.parse('x = 1')) == essence(ast.parse('\"\"\"説明。\"\"\"\\n\\nx = 1  # 注釈'))
     True
     """
-    for node in ast.walk(tree):
-        match node:
-            case (
-                ast.Module(body=[ast.Expr(ast.Constant(str())), *rest])
-                | ast.ClassDef(body=[ast.Expr(ast.Constant(str())), *rest])
-                | ast.FunctionDef(body=[ast.Expr(ast.Constant(str())), *rest])
-                | ast.AsyncFunctionDef(body=[ast.Expr(ast.Constant(str())), *rest])
-            ):
-                node.body = rest
-    return ast.dump(tree)
+    return ast.dump(Silent().visit(tree))
 
 
 def code_of(page: Page) -> str:
