@@ -119,7 +119,7 @@ def _as_float(z: ArrayLike) -> Array:
 # --- 折れ線の仲間。z = 0 での傾きは「左側の値」と約束します (ReLU なら 0)。
 #     最大値を取ったり切り詰めたりする書き方なら、NaN は NaN のまま通り抜けます。
 #     float32 と float64 では、0 の符号も PyTorch に合わせます (ReLU と ELU は −0.0 をそのまま通し、
-#     傾きの 0 は +0.0)。max(0, z) の順なら z の 0 が残り、場合分けより 10 倍以上速く済みます。
+#     傾きの 0 は +0.0)。max(0, z) の順なら z の 0 が残り、場合分けより速く済みます。
 
 def _constant(z: Array, value: float) -> Array:  return np.where(np.isnan(z), z, value)
 

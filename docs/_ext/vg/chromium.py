@@ -1,6 +1,6 @@
 """Chromium のある所。試験、PDF、測定、CI が、同じ名前を同じ順に探す。
 
-画面のない chromium-headless-shell は、頁を開くのに、ふつうの Chromium の半分の時間もかからない。
+画面の部品を読み込まない chromium-headless-shell のほうが速いので、先に探す。
 """
 
 import shutil

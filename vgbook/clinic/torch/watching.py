@@ -31,19 +31,10 @@ KEEP = 200  # 残す測定の数。超えたら 1 つおきに捨て、間隔を
 class Watch:
     """学習のループを見張る。``with Watch(model, optimizer) as watch:`` と使います。
 
-    ループは書き換えません。``every`` 回に 1 回の更新だけ、層の出力、δ、勾配、実際の更新を測ります。
-    ループが例外で止まっても、`report` はそれまでの測定から診断書を作ります。
-
     Parameters
     ----------
-    model : torch.nn.Module
-        学習するモデル。
-    optimizer : torch.optim.Optimizer
-        そのモデルの最適化手法。``step()`` が 1 回の更新の区切りになります。
-    every : int
-        何回の更新に 1 回測るか。
-    save : str or Path, optional
-        終わったとき (例外のときも) に、診断書の JSON を書く場所。
+    model, optimizer, every, save
+        `vgbook.clinic.watch` と同じ。
 
     Examples
     --------

@@ -88,14 +88,14 @@ def deal(slow: list[str], quick: list[str], sizes: list[int], workers: int) -> l
     """頁を、大きさ ``sizes`` の山に配り、山の順に並べる。
 
     時間のかかる ``slow`` は、読み手 ``workers`` 人がそろって働ける数の山に、1 つずつ配る。
-    最後に 1 人だけが読む山には、すぐ読める ``quick`` だけを入れる。
+    余るときのほかは、最後に一部の人だけが読む山に ``slow`` を入れない。
 
     >>> deal(["a", "b", "c", "d"], ["w", "x", "y"], [3, 3, 1], workers=2)
     ['a', 'c', 'w', 'b', 'd', 'x', 'y']
     """
     shared = len(sizes) // workers * workers or len(sizes)
     piles: list[list[str]] = [[] for _ in sizes]
-    turns = cycle([*range(shared)])
+    turns = cycle(range(shared))
     for name in slow:
         order = chain(islice(turns, shared), range(shared, len(sizes)))
         next(piles[i] for i in order if len(piles[i]) < sizes[i]).append(name)
