@@ -13,15 +13,13 @@ from browsing import same_shapes
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-AFTER_A_STATIC_FIGURE = [  # 頁と図の id
+FIGURES = [  # 頁と図の id
     "part1/vanishing.html#touch-depth",
     "part3/sigmoid-xavier.html#touch-distributions",
     "part3/he.html#touch-distributions",
     "part4/batchnorm-experiment.html#touch-batchnorm",
     "part5/meanfield.html#touch-phase",
     "part5/rnn.html#touch-rnn",
-]
-FIRST_OF_THE_CHAPTER = [
     "part2/sigmoid.html#touch-slope",
     "part2/relu.html#touch-dead",
     "part3/variance.html#touch-widening",
@@ -31,7 +29,6 @@ FIRST_OF_THE_CHAPTER = [
     "part5/meanfield.html#touch-cobweb",
     "part5/residual.html#touch-residual",
 ]
-FIGURES = [*AFTER_A_STATIC_FIGURE, *FIRST_OF_THE_CHAPTER]
 BUDGET = 50.0  # ミリ秒。つまみを 1 つ動かしてから描き終わるまで
 
 
