@@ -31,7 +31,7 @@ WATCH_SHIFTS = """
 LONG = 8  # これより行の多い表は、途中まで届いたところで組まれることがある
 FIRST_SCREEN = 3000  # 本文の HTML の、画面に最初に入るくらいの長さ
 MOST_SHIFT = 0.01  # 文章の動き (CLS)。0.1 までが「良い」とされる
-# furo は頁でなく .content を動かす。節の幅は見ない: 読み上げ用の見えない MathML が、外へ出ている
+# 節の幅は見ない: 読み上げ用の見えない MathML が、外へ出ている
 OVERFLOW = """() => {
     const most = (selector) => Math.max(0, ...Array.from(document.querySelectorAll(selector),
       (box) => box.scrollWidth - box.clientWidth));
