@@ -51,9 +51,15 @@ def rms(a: torch.Tensor) -> float:
 
 
 def spread(a: torch.Tensor) -> float:
-    """標本による違い: ユニットごとの、標本にわたる標準偏差の RMS。"""
-    a = a.detach().double()
-    return float(a.var(0, unbiased=False).mean().sqrt()) if a.ndim and a.numel() else float("nan")
+    """標本による違い: ユニットごとの、標本にわたる標準偏差の RMS。標本が 1 個なら測れない。"""
+    if a.ndim == 0 or a.numel() == 0 or (a.ndim > 1 and len(a) == 1):
+        return float("nan")
+    return float(a.detach().double().var(0, unbiased=False).mean().sqrt())
+
+
+def dense(gradient: torch.Tensor | None) -> torch.Tensor | None:
+    """疎な勾配 (``nn.Embedding(sparse=True)`` など) も、ふつうの配列として測る。"""
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
 def weight_name(module: nn.Module) -> str:
@@ -279,8 +285,8 @@ class Recorder(TorchFunctionMode):
 
 
 def dead_share(y: torch.Tensor) -> float:
-    """どの標本でも 0 のユニットの割合。4 次元なら、ユニットはチャネル。"""
-    if y.ndim < 2:
+    """どの標本でも 0 のユニットの割合。4 次元なら、ユニットはチャネル。標本が 1 個なら測らない。"""
+    if y.ndim < 2 or (y.ndim == 2 and len(y) == 1):
         return 0.0
     axes = [0, *range(2, y.ndim)] if y.ndim >= 4 else [*range(y.ndim - 1)]
     return float((y == 0).all(dim=axes[0] if len(axes) == 1 else tuple(axes)).double().mean())
