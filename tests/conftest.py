@@ -1,14 +1,15 @@
 """すべての試験が使う設定と、できあがった本や Chromium を渡す fixture。"""
 
-import functools
 import http.server
 import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @contextmanager
 def serving(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
     """この計算機の中だけで公開した ``folder`` の URL。"""
-    here = functools.partial(handler, directory=str(folder))
+    here = partial(handler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), here) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -121,5 +122,11 @@ def chromium() -> "Iterator[Browser]":
         browser = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
         )
-        yield browser
+        # 滑らかに送る途中で測らないように、動きを減らす。動きを試すときは no-preference を求める
+        still = {"reduced_motion": "reduce"}
+        with (
+            patch.object(browser, "new_context", partial(browser.new_context, **still)),
+            patch.object(browser, "new_page", partial(browser.new_page, **still)),
+        ):
+            yield browser
         browser.close()

@@ -24,7 +24,7 @@ def drawn(html: str) -> list[tuple[int, int]]:
 
 def test_the_values_are_medians_of_the_gradient_flow(cover: Cover):
     rng = np.random.default_rng(0)
-    flow = gradient_flow(sigmoid, normal(np.array([0.1, 0.4, 1])), rng=rng, seeds=5, samples=100)
+    flow = gradient_flow(sigmoid, normal(np.array([0.1, 0.4, 1])), rng=rng, seeds=5, samples=50)
     expected = np.median(flow.delta / flow.delta[..., -1:], axis=0)
     np.testing.assert_allclose(cover.delta[0], expected, rtol=1e-12)
     assert cover.verdicts == [["消失", "消失", "良好"], ["消失", "爆発", "爆発"]]

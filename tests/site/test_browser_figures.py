@@ -335,9 +335,7 @@ def test_dragging_on_the_picture_moves_its_controls(
 
 
 def test_the_control_stays_in_view_on_a_phone(site: str, chromium: "Browser", name: str):
-    context = chromium.new_context(
-        viewport={"width": 390, "height": 360}, reduced_motion="reduce", bypass_csp=True
-    )
+    context = chromium.new_context(viewport={"width": 390, "height": 360}, bypass_csp=True)
     page = context.new_page()
     page.goto(site + name)
     top, home, stuck = page.evaluate(

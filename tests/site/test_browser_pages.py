@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from browsing import READ_TO_THE_END, violations
 from conftest import Quiet, serving
+from contrast import faint
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -152,3 +153,65 @@ def test_the_checks_can_fail(site: str, chromium: "Browser"):
         rules = {fault.split(": ")[0] for fault in violations(page)}
     assert rules >= {"color-contrast", "target-size"}
     assert any("404" in trouble for trouble in troubles)
+
+
+PAINTED = """() => {
+    let state = 1;
+    const chance = (n) => (state = (state * 48271) % 2147483647) % n;
+    const color = () => `rgb(${[0, 1, 2].map(() => chance(256))})`;
+    const looks = [
+      () => ["color", color()],
+      () => ["backgroundColor", color()],
+      () => ["backgroundColor", color().replace(")", ", 0.5)")],
+      () => ["color", color().replace(")", ", 0.7)")],
+      () => ["opacity", 0.2 + chance(8) / 10],
+      () => ["fontSize", `${12 + chance(16)}px`],
+      () => ["fontWeight", 700],
+    ];
+    for (const [i, box] of [...document.querySelectorAll("article *, aside *")].entries()) {
+      box.dataset.number = i;
+      if (chance(4)) continue;
+      const [name, value] = looks[chance(looks.length)]();
+      box.style[name] = value;
+    }
+    const [behind, letters] = [document.createElement("div"), document.createElement("p")];
+    const layers = document.createElement("div");
+    layers.append(behind, letters);
+    document.querySelector("article").prepend(layers);
+    Object.assign(layers.style, { position: "relative", height: "60px", background: "#fff" });
+    for (const box of layers.children) Object.assign(box.style, { position: "absolute", inset: 0 });
+    behind.style.background = "#666";
+    letters.style.color = "#555";
+    letters.textContent = "先祖でない箱の上の字";
+    letters.dataset.number = "layers";
+}"""
+
+
+@pytest.mark.parametrize("kind", ["index", "quiz/part2"])
+def test_faint_letters_are_those_that_axe_finds(site: str, chromium: "Browser", kind: str):
+    """色、濃さ、大きさをでたらめに変えた頁で、axe の言う誤りはすべて見つけ、合格は 1 つも疑わない。
+
+    axe が答えない字 (一部が隠れたもの、記号だけのもの) も、薄ければ誤りにする。
+    """
+    from axe_playwright_python.base import AXE_SCRIPT
+
+    with opened(chromium, 1280) as (page, _):
+        page.goto(f"{site}{kind}.html")
+        page.evaluate(PAINTED)
+        numbers = (re.search(r'data-number="(\w+)"', text) for text in faint(page))
+        thin = {number[1] for number in numbers if number}
+        page.evaluate(AXE_SCRIPT)
+        told = page.evaluate(
+            """async () => {
+              const run = { runOnly: ["color-contrast"], elementRef: true };
+              const found = await axe.run({ exclude: [".katex"] }, run);
+              return ["violations", "passes"].map((kind) => found[kind].flatMap((rule) =>
+                rule.nodes.map((node) => node.element.dataset.number)));
+            }"""
+        )
+    wrong, right = (set(filter(None, numbers)) for numbers in told)
+    assert "layers" in wrong
+    assert len(wrong) > 50
+    assert len(right) > 50
+    assert wrong - thin == set()
+    assert right & thin == set()

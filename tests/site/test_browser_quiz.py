@@ -290,6 +290,12 @@ def test_answered_questions_can_be_read_by_everyone(
     assert violations(page) == []
 
 
+PAINTED = """async () => { // 字が届き、描き終わる
+    await document.fonts.ready;
+    for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame);
+}"""
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("name", ["quiz", "quiz/part3"])
 def test_the_text_stays_where_it_is_when_the_script_arrives(
@@ -302,11 +308,15 @@ def test_the_text_stays_where_it_is_when_the_script_arrives(
         held.append(route)
 
     page.route("**/quiz.js*", hold)  # スクリプトだけが遅れて届く
-    page.goto((book / f"{name}.html").as_uri(), wait_until="commit")
+    with page.expect_request("**/quiz.js*"):
+        page.goto((book / f"{name}.html").as_uri(), wait_until="commit")
     page.wait_for_selector(".quiz-answer >> nth=-1", state="attached")
     place = "[...document.querySelectorAll('.quiz')].map(box => box.getBoundingClientRect().top)"
-    page.wait_for_timeout(300)
+    page.evaluate(PAINTED)
     before = page.evaluate(place)
+    assert page.locator(".quiz.ready").count() == 0
+    while not held:  # 頼んだ知らせは、止めた知らせより先に届く
+        page.wait_for_timeout(20)
     held[0].continue_()
     page.wait_for_selector(".quiz.ready >> nth=-1")
     assert page.evaluate(place) == pytest.approx(before, abs=3)

@@ -69,7 +69,7 @@ class Cover:
         start: tuple[int, int] = (0, 0),
         depth: int = 20,
         width: int = 100,
-        samples: int = 100,
+        samples: int = 50,
         seeds: int = 5,
     ) -> None:
         check_count("depth", depth, least=2)
