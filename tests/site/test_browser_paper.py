@@ -86,7 +86,8 @@ def test_the_reading_map_fits_a_phone_with_its_minutes(site: str, chromium: "Bro
     assert len(minutes) > 20
     for cell in minutes:
         box = cell.bounding_box()
-        assert box and box["x"] + box["width"] <= 360
+        assert box
+        assert box["x"] + box["width"] <= 360
     page.close()
 
 
