@@ -162,7 +162,9 @@ def test_a_training_that_diverges_is_said_to_diverge(site: str, chromium: "Brows
     with opened(chromium, f"{site}train.html", bypass_csp=True) as page:
         box = page.locator(".vg-trainer")
         box.get_by_role("radio", name="ReLU").check()
-        box.get_by_role("group", name="√n × 標準偏差").get_by_role("radio", name="4").check()
+        box.get_by_role("group", name="√n × 標準偏差").get_by_role(
+            "radio", name="4", exact=True
+        ).check()
         box.get_by_role("group", name="隠れ層").get_by_role("radio", name="5").check()
         said = box.get_by_role("status").filter(has_text="学習は発散しました。")
         said.wait_for(timeout=20_000)
