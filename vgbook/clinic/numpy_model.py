@@ -17,6 +17,7 @@ from vgbook.clinic.court import Change, Court, Suspect
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.verdicts import Remedy
 from vgbook.initializers import he, xavier
 from vgbook.layers.affine import Activate, Affine, Layer
 from vgbook.network import Network
@@ -258,8 +259,8 @@ def _suspects(
     subject: Subject, layers: list[LayerRecord], found: list[Finding], base: Trial
 ) -> Iterator[Suspect]:
     inits = (
-        Change("He の初期値", _initialise(he()), "初期"),
-        Change("Xavier の初期値", _initialise(xavier()), "初期"),
+        Change("He の初期値", _initialise(he()), Remedy.INITIALISE),
+        Change("Xavier の初期値", _initialise(xavier()), Remedy.INITIALISE),
     )
     dead = next((f for f in found if f.slug == "dead"), None)
     if dead is not None and any(layer.dead > 0.9 for layer in layers):

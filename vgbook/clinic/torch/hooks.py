@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
 from vgbook.clinic.torch.subject import tensors
+from vgbook.clinic.verdicts import Remedy
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 NORMS = ("layer_norm", "rms_norm")
@@ -82,14 +83,14 @@ def rectifies(name: str, args: Any, kwargs: Any) -> bool:
     return name in CLAMPS and isinstance(low, int | float) and low == 0 and high is None
 
 
-def already(model: nn.Module, functions: Collection[str], residual: bool) -> frozenset[str]:
-    """モデルがもうしていること。治し方の文にある語で答える。"""
-    words = {"残差接続"} if residual else set()
+def already(model: nn.Module, functions: Collection[str], residual: bool) -> frozenset[Remedy]:
+    """モデルがもうしている治し方。"""
+    done = {Remedy.ADD_RESIDUAL} if residual else set()
     if any("Norm" in type(module).__name__ for module in model.modules()):
-        words.add("正規化を入れる")
+        done.add(Remedy.NORMALISE)
     if "sigmoid" not in functions:
-        words.add("シグモイド")
-    return frozenset(words)
+        done.add(Remedy.REPLACE_SIGMOID)
+    return frozenset(done)
 
 
 def drift(module: Any, mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ from vgbook.clinic.torch.hooks import already
 from vgbook.clinic.torch.measure import Measurement, measure
 from vgbook.clinic.torch.subject import Subject, tensors, untouched
 from vgbook.clinic.torch.suspects import suspects
+from vgbook.clinic.verdicts import Remedy
 
 # これらが見つかれば、ほかの原因を試しても確かめられない
 DECISIVE = (
@@ -51,7 +52,7 @@ def diagnose_torch(
         report = Diagnosis(measured.layers, [], notes=_notes(subject, measured))
         done = already(subject.model, measured.recorder.functions, measured.recorder.residual)
         for each in (*certain, *found):
-            each.advise(done)
+            each.cures = each.verdict.advice(done)
         slugs = {f.slug for f in certain}
         if optimizer is None or not trial or not measured.connected or "non-finite" in slugs:
             return _with(report, certain or found, found)
@@ -85,7 +86,7 @@ def _court(
     measured: Measurement,
     found: list[Finding],
     limits: Thresholds,
-    done: frozenset[str],
+    done: frozenset[Remedy],
     deadline: float,
 ) -> Court:
     def train(name: str, changes: tuple[Change, ...], steps: int, enough: float) -> Trial:
