@@ -40,7 +40,9 @@ def python(script: str) -> "subprocess.Popen[str]":
 def is_running(pid: int) -> bool:
     """終わって、後始末を待つだけのもの (Z) は、数えない。"""
     status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+    return (
+        status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    )
 
 
 def wait_until_gone(*pids: int) -> None:
