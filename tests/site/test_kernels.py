@@ -100,3 +100,17 @@ def test_a_killed_build_leaves_no_kernel_and_no_server(tmp_path: Path):
         assert all(map(is_running, pids))
         build.kill()
     wait_until_gone(*pids)
+
+
+def test_readers_that_were_forked_share_one_server():
+    reader = python(
+        """
+import os
+read, write = os.pipe()
+if os.fork() == 0:
+    os.write(write, kernels.server().encode())
+    os._exit(0)
+print(os.read(read, 999).decode() == kernels.server())
+"""
+    )
+    assert reader.communicate(timeout=300)[0] == "True\n"
