@@ -88,7 +88,8 @@ def as_array(name: str, value: object) -> Array:
     except (TypeError, RuntimeError) as error:  # 勾配を追うテンソル、GPU のテンソルなど
         raise TypeError(
             f"{name} を NumPy の配列にできません。PyTorch のテンソルなら "
-            f".detach().cpu().numpy() を渡してください。受け取った型: {type(value).__name__}"
+            ".detach().cpu().numpy() を渡してください (bfloat16 なら .float() を、疎なテンソルなら "
+            f".to_dense() を先に付けます)。受け取った型: {type(value).__name__}"
         ) from error
 
 
@@ -222,7 +223,10 @@ def check_data(name: str, x: object, *, width: int | None = None) -> Array:
 
 
 def check_labels(name: str, labels: object, *, size: int, classes: float = math.inf) -> Array:
-    """``labels`` が 0 以上 ``classes`` 未満の整数を ``size`` 個もつことを確かめる。"""
+    """``labels`` が 0 以上 ``classes`` 未満の整数を ``size`` 個もつことを確かめ、int で返す。
+
+    MNIST のような uint8 のままだと、``2 * labels - 1`` の −1 が 255 に回り込みます。
+    """
     array = as_array(name, labels)
     if array.ndim == 2 and array.shape[0] == size and array.shape[1] > 1:
         raise ValueError(
@@ -232,7 +236,9 @@ def check_labels(name: str, labels: object, *, size: int, classes: float = math.
         )
     if array.dtype.kind not in "iu":
         hint = (
-            f"番号が実数なら {name}.astype(int) で変わります。" if array.dtype.kind == "f" else ""
+            f"番号が実数や真偽値なら {name}.astype(int) で変わります。"
+            if array.dtype.kind in "fb"
+            else ""
         )
         raise TypeError(
             f"{name} には整数の配列を渡してください。{hint}受け取った dtype: {array.dtype}"
@@ -248,4 +254,4 @@ def check_labels(name: str, labels: object, *, size: int, classes: float = math.
             "渡してください。"
             f"受け取った範囲: {array.min()} から {array.max()}"
         )
-    return array
+    return array.astype(int, copy=False)

@@ -70,14 +70,14 @@ class Network:
 
     def backward(self, dy: Array) -> Array:
         """出力での勾配から入力での勾配を計算し、各層の ``grads`` を埋める。"""
-        dy = signal("dy", dy)
+        dy = self._upstream(dy)
         for layer in reversed(self):
             dy = layer.backward(dy)
         return dy
 
     def gradients(self, dy: Array) -> None:
         """学習用の逆伝播。入力での勾配は誰も使わないので、最初の層ではその行列積を省く。"""
-        dy = signal("dy", dy)
+        dy = self._upstream(dy)
         first, *later = self.layers
         for layer in reversed(later):
             dy = layer.backward(dy)
@@ -85,6 +85,13 @@ class Network:
             first.gradients(dy)
         else:
             first.backward(dy)
+
+    def _upstream(self, dy: Array) -> Array:
+        """出力での勾配を確かめる。作った後に並べ替えた層の重なりも、間違った勾配になる前に断る。"""
+        distinct = {id(layer) for layer in self.leaves()}
+        if len(distinct) < sum(1 for _ in self.leaves()):
+            check_layers("layers", self.layers)
+        return signal("dy", dy)
 
     def predict(self, x: Array) -> Array:
         """推論の順伝播。バッチ正規化はバッチの統計ではなく移動平均を使う。"""
@@ -113,11 +120,17 @@ class Network:
                 )
             for name, param in layer.params.items():
                 grad = layer.grads[name]
-                if grad.shape != param.shape:
+                if not isinstance(param, np.ndarray) or param.dtype.kind != "f":
+                    raise TypeError(
+                        "params の値には、浮動小数点数の配列 (ndarray) を入れてください。数や整数は"
+                        "その場で書き換えられないので、学習できません。"
+                        f"層 {layer!r} の {name} に受け取った値: {param!r}"
+                    )
+                if np.shape(grad) != param.shape:
                     raise RuntimeError(
                         "勾配の形が重みと違うので、学習できません。入力や dy に、集団の軸にない"
                         f"余分な軸があります。層 {layer!r} の {name} の形: {param.shape}、"
-                        f"受け取った勾配の形: {grad.shape}"
+                        f"受け取った勾配の形: {np.shape(grad)}"
                     )
                 yield param, grad
 
@@ -139,7 +152,9 @@ class Network:
     @property
     def ensemble(self) -> Shape:
         """集団の軸の形。1 つのネットワークなら空のタプル。"""
-        return tuple(self.affines[0].params["W"].shape[:-2])
+        shaped = (layer for layer in self.leaves() if getattr(layer, "n_in", None) and layer.params)
+        weights = next((next(iter(layer.params.values())) for layer in shaped), np.ones((1, 1)))
+        return weights.shape[:-2]
 
 
 def check_layered(network: object, name: str = "network") -> None:
@@ -149,6 +164,14 @@ def check_layered(network: object, name: str = "network") -> None:
             f"{name} には 1 つ以上の層をもつ Network を渡してください。受け取った値: {network!r}"
         )
     check_layers(name, network.layers)  # 作った後に足された層も調べる
+    for method in ("forward", "backward", "gradients"):
+        if getattr(type(network), method) is not getattr(Network, method):
+            raise TypeError(
+                f"{name} には {method} を書き換えていない Network を渡してください。学習も診断も"
+                "層の列をたどるので、書き換えた計算の勾配は間違います。残差接続なら Residual、"
+                "ほかの計算なら forward と backward をもつ層にします。"
+                f"受け取った型: {type(network).__name__}"
+            )
 
 
 def check_network(network: object, name: str = "network") -> None:

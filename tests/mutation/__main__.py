@@ -85,7 +85,8 @@ def copy(folder: Path) -> None:
     for name in ("vgbook", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
-    (folder / "docs").symlink_to(ROOT / "docs")  # 章のプログラムを走らせる試験のため
+    for name in ("docs", "benchmarks"):  # 章のプログラムと、病気のネットワークを使う試験のため
+        (folder / name).symlink_to(ROOT / name)
 
 
 def judge(mutant: Mutant, equivalent: dict[str, str]) -> Outcome:

@@ -1,11 +1,14 @@
-"""変異の判定 (``judged.toml``) が、いまのコードにある変異のものであること。"""
+"""変異の判定 (``judged.toml``) が、いまのコードにある変異のもので、写しの試験が始められること。"""
 
+import runpy
 import tomllib
+from pathlib import Path
 
 import pytest
 from operators import mutants, names
 from targets import JUDGED, MODULES, read
 
+RUNNER = runpy.run_path(str(Path(__file__).with_name("__main__.py")))
 TABLES = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
 WRITTEN = [name for table in TABLES.values() for name in table]
 
@@ -22,3 +25,8 @@ def test_the_names_are_those_of_the_mutants():
     made = list(mutants("m", source))
     assert [mutant.name for mutant in made] == list(names("m", source)) != []
     assert all(mutant.source != source for mutant in made)
+
+
+def test_the_unbroken_copy_has_everything_its_tests_read(tmp_path: Path):
+    RUNNER["copy"](tmp_path)
+    assert not RUNNER["notices"](tmp_path, ["--collect-only", "tests/package"])

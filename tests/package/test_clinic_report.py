@@ -11,7 +11,7 @@ import pytest
 import vgbook as vg
 from vgbook.clinic import Diagnosis, LayerRecord, diagnose, html, text, watch
 from vgbook.clinic.__main__ import main
-from vgbook.clinic.verdicts import CHAPTERS, VERDICTS, named
+from vgbook.clinic.verdicts import CHAPTERS, VERDICTS, Remedy, named
 
 DATA = vg.digits()
 X, LABELS = DATA.x_train[:100], DATA.labels_train[:100]
@@ -42,7 +42,7 @@ def test_neighbours_of_the_same_kind_and_verdict_share_one_row():
 def test_a_report_can_be_printed_on_a_japanese_windows(sick):
     assert str(sick).encode("cp932")
     for verdict in VERDICTS.values():
-        assert "".join([verdict.japanese, verdict.meaning, *verdict.cures]).encode("cp932")
+        assert "".join([verdict.japanese, verdict.meaning, *verdict.advice()]).encode("cp932")
 
 
 def test_every_verdict_is_found_by_both_of_its_names():
@@ -55,6 +55,11 @@ def test_the_first_line_says_what_to_do_first(sick):
     assert str(sick).splitlines()[0] == sick.summary
     assert root.name in sick.summary
     assert root.cures[0] in sick.summary
+
+
+def test_something_is_advised_even_when_everything_has_been_done():
+    for verdict in VERDICTS.values():
+        assert verdict.advice(set(Remedy)), verdict.japanese
 
 
 def test_a_report_survives_json(sick, tmp_path):

@@ -703,3 +703,51 @@ def test_neither_the_diagnosis_nor_the_watch_advises_what_the_network_already_do
         assert "indistinguishable" in [f.slug for f in report.findings]
         cures = [cure for f in report.everything() for cure in f.cures]
         assert not [cure for cure in cures if "正規化を入れる" in cure or "シグモイド" in cure]
+
+
+# --- 人の持ち込むもの ----------------------------------------------------------------------
+
+
+def test_lbfgs_can_be_tried():
+    x, y = rings()
+    model = dense(4, 8, 3)
+    assert root(model, x, y, CE, torch.optim.LBFGS(model.parameters(), lr=0.1)) == "healthy"
+
+
+def test_sparse_gradients_are_measured():
+    model = nn.Sequential(nn.Embedding(5, 4, sparse=True), nn.Linear(4, 3))
+    y = torch.arange(9) % 3
+    report = diagnose(model, y, y, loss=CE, optimizer=sgd(model))
+    assert report.layers[0].dW > 0
+
+
+def test_one_sample_is_not_called_buried_or_dead():
+    x, y = rings()
+    report = diagnose(dense(4, 32, 32, 3), x[:1], y[:1], loss=CE)
+    assert report.healthy
+    assert np.isnan(report.distinct).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda m, x: (m, x[:0]), "1 個以上の標本"),
+        (lambda m, x: (m.to("meta"), x), "meta"),
+        (lambda m, x: (torch.jit.trace(m, x), x), "TorchScript"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_what_cannot_be_measured_is_refused_in_japanese(change, word):
+    x, y = rings()
+    model, x = change(dense(4, 8, 3), x)
+    with pytest.raises((TypeError, ValueError), match=word):
+        diagnose(model, x, y[: len(x)], loss=CE)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(np.zeros((6, 4), np.float32), None), (torch.zeros(6, 3), torch.zeros(6).long())]
+)
+def test_an_error_inside_the_model_says_what_to_try(x, y):
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # モデルの出す、そのままのエラー
+        diagnose(dense(4, 8, 3), x, y, loss=CE)
+    assert "model(x) と loss(出力, y)" in caught.value.__notes__[0]

@@ -387,3 +387,9 @@ def test_the_real_test_set_of_mnist():
     counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     np.testing.assert_array_equal(np.bincount(labels), counts)
     assert (x.min(), x.max()) == (0, 1)
+
+
+def test_a_folder_below_the_home_can_be_written_with_a_tilde(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    assert mnist(f"~/{folder.name}").x_train.shape == (5, 784)

@@ -14,7 +14,7 @@ from vgbook.layers.residual import Residual
 from vgbook.network import Network, mlp
 from vgbook.signals import rms, signals
 from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
-from vgbook.training.optimizers import SGD, Adam
+from vgbook.training.optimizers import SGD, Adam, AdamW, Clip
 
 DATA = digits()
 X, LABELS = DATA.x_train[:200], DATA.labels_train[:200]
@@ -290,3 +290,33 @@ def test_a_trial_leaves_the_network_and_the_optimizer_alone():
 def test_pixels_from_0_to_255_are_the_root():
     d = diagnose(network(relu, he()), 255 * np.abs(X), LABELS, optimizer=SGD(0.03))
     assert [f.name for f in d.findings] == ["入力の尺度"]
+
+
+@pytest.mark.parametrize("optimizer", [AdamW(1e3), Clip(AdamW(1e3), 1.0), AdamW(1e-9)], ids=repr)
+def test_every_optimizer_can_be_tried_at_other_rates(optimizer):
+    r = np.random.default_rng(0)
+    network = mlp([4, 20, 20, 3], relu, he(), rng=r)
+    x, labels = 3 * r.standard_normal((30, 4)), r.integers(0, 3, 30)
+    report = diagnose(network, x, labels, optimizer=optimizer)
+    assert report.findings[0].slug in ("step-large", "step-small")
+
+
+def test_an_optimizer_of_ones_own_without_a_rate_is_told_what_was_not_tried():
+    class Mine:
+        def step(self, network):
+            for param, grad in network.pairs():
+                param -= 1e3 * grad
+
+    r = np.random.default_rng(0)
+    network = mlp([4, 20, 3], relu, he(), rng=r)
+    x, labels = r.standard_normal((30, 4)), r.integers(0, 3, 30)
+    report = diagnose(network, x, labels, optimizer=Mine())
+    assert any("lr がない" in note for note in report.notes)
+
+
+def test_the_norm_of_a_tiny_delta_is_not_rounded_to_zero():
+    r = np.random.default_rng(0)
+    network = mlp([4, *[20] * 150, 3], sigmoid, normal(1e-2), rng=r)
+    layers = diagnose(network, r.standard_normal((30, 4)), r.integers(0, 3, 30)).layers
+    assert all(layer.delta <= layer.delta_norm <= 5 * layer.delta for layer in layers)
+    assert layers[0].delta_norm > 0

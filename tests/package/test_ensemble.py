@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from vgbook.activations import relu, tanh
+from vgbook.activations import Activation, relu, tanh
 from vgbook.ensemble.chunks import CACHE, chunk_size, footprint, over_members, take
 from vgbook.ensemble.seeds import over_seeds
 from vgbook.experiments.datasets import Dataset, gaussian
@@ -474,3 +474,22 @@ def test_chunks_use_the_memory_of_the_chunks_before_them():
     done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
     first, *later = map(int, done.stdout.split())
     assert np.median(later) < first / 100
+
+
+def test_a_function_that_cannot_be_sent_to_a_process_says_what_to_change():
+    mine = Activation("mine", lambda z: z, np.ones_like)
+    with ProcessPoolExecutor(1) as pool:
+        for run in (
+            lambda: over_seeds(lambda rng: 1.0, rng=rng(), seeds=1, executor=pool),
+            lambda: gradient_flow(
+                mine, he(), rng=rng(), depth=2, width=3, samples=3, seeds=1, executor=pool
+            ),
+        ):
+            with pytest.raises(TypeError, match="run を別のプロセスに送れません"):
+                run()
+
+
+def test_a_generator_without_a_seed_says_how_to_make_one():
+    unseeded = np.random.Generator(np.random.RandomState(0)._bit_generator)
+    with pytest.raises(ValueError, match=r"rng .*default_rng"):
+        over_seeds(lambda rng: 1.0, rng=unseeded, seeds=2)

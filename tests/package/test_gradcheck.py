@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from vgbook.activations import Activation, relu, sigmoid, tanh
+from vgbook.activations import Activation, gelu, relu, sigmoid, tanh
 from vgbook.clinic.gradcheck import Check, check_gradients, numerical_gradient
 from vgbook.initializers import he, normal, xavier
 from vgbook.layers.affine import Activate, Affine
 from vgbook.layers.normalization import BatchNorm, LayerNorm
 from vgbook.network import Network, mlp
-from vgbook.training.losses import mean_squared_error
+from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
 
 
 def rng(seed=0):
@@ -42,7 +42,7 @@ def test_an_ensemble_is_checked_member_by_member():
     assert checks[0].checked == 2 * 4 * 5
     assert all(check.ok() for check in checks)
     network[0].backward = lambda dy: dy @ network[0].params["W"].mT  # dW を残さない壊れた層
-    with pytest.raises(KeyError):
+    with pytest.raises(RuntimeError, match="勾配"):
         check_gradients(network, X, LABELS)
 
 
@@ -303,3 +303,126 @@ def test_a_given_step_is_kept_and_its_truncation_is_told():
     assert coarse.noise > 0.5 * coarse.error
     assert fine.ok()
     assert coarse.ok()
+
+
+# ---- 自作の層と関数
+
+
+class Bank:
+    """3 次元の重みをもつ層。"""
+
+    def __init__(self):
+        self.params, self.grads = {"k": rng().standard_normal((2, 2, 3))}, {}
+
+    def forward(self, x):
+        self.x = x
+        return x * self.params["k"].sum()
+
+    def backward(self, dy):
+        self.grads = {"k": np.full((2, 2, 3), (dy * self.x).sum())}
+        return dy * self.params["k"].sum()
+
+
+class Vector(Bank):
+    """1 次元の重みをもつ層。"""
+
+    def __init__(self):
+        self.params, self.grads = {"k": rng().standard_normal(4)}, {}
+
+    def forward(self, x):
+        self.x = x
+        return x * self.params["k"]
+
+    def backward(self, dy):
+        self.grads = {"k": (dy * self.x).sum(axis=0)}
+        return dy * self.params["k"]
+
+
+class Gate(Vector):
+    """0 次元の重みをもつ層。"""
+
+    def __init__(self):
+        self.params, self.grads = {"k": np.array(0.7)}, {}
+
+    def backward(self, dy):
+        self.grads = {"k": (dy * self.x).sum()}
+        return dy * self.params["k"]
+
+
+def behind(layer):
+    return Network([layer, Affine(rng().standard_normal((4, 3)))])
+
+
+@pytest.mark.parametrize("layer", [Bank, Vector, Gate])
+def test_weights_of_any_dimension_are_checked(layer):
+    checks = check_gradients(behind(layer()), X, LABELS)
+    assert all(check.ok() and not check.blind for check in checks)
+
+
+class Dropout(Bank):
+    def __init__(self):
+        self.params, self.grads, self.rng = {}, {}, rng()
+
+    def forward(self, x):
+        self.mask = self.rng.random(x.shape) > 0.5
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+
+
+class Overwriting(Bank):
+    def __init__(self):
+        self.params, self.grads = {}, {}
+
+    def forward(self, x):
+        x *= 2
+        return x
+
+
+@pytest.mark.parametrize(("layer", "word"), [(Dropout, "乱数"), (Overwriting, "書き換え")])
+def test_a_layer_that_cannot_be_checked_is_not_called_wrong(layer, word):
+    with pytest.raises(ValueError, match=word):
+        check_gradients(behind(layer()), X, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("activation", "norm", "loss", "scale"),
+    [
+        (relu, LayerNorm, softmax_cross_entropy, 1),
+        (sigmoid, BatchNorm, mean_squared_error, 1),
+        (gelu, LayerNorm, mean_squared_error, 1e-3),
+        (tanh, None, softmax_cross_entropy, 1e3),
+        (sigmoid, None, softmax_cross_entropy, 1e3),
+    ],
+)
+def test_a_right_float32_network_is_not_called_wrong(activation, norm, loss, scale):
+    r = rng()
+    x, labels = r.normal(size=(30, 4))[:6] * scale, r.integers(0, 3, 30)[:6]
+    network = mlp([4, 6, 6, 3], activation, xavier(), rng=rng(), norm=norm, dtype=np.float32)
+    t = labels if loss is softmax_cross_entropy else np.eye(3)[labels] * scale
+    checks = check_gradients(network, x.astype(np.float32), t, loss=loss)
+    assert [check for check in checks if not check.ok()] == []
+
+
+def test_a_function_that_changes_its_point_is_refused():
+    a = np.array([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="書き換えず"):
+        numerical_gradient(lambda a: np.sum(np.subtract(a, a.max(), out=a) ** 2), a)
+    np.testing.assert_array_equal(a, [1.0, 2.0, 3.0])
+
+
+def test_a_function_of_chance_is_refused():
+    r = rng()
+    with pytest.raises(ValueError, match="乱数"):
+        numerical_gradient(lambda a: np.sum(a) + r.normal(), np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda a: np.float32(1e4 + a.sum()), lambda a: 1e12 + a.sum(), lambda a: np.sum(X**2)],
+    ids=["float32 の値の丸め", "大きな値の丸め", "a を使わない"],
+)
+def test_a_function_that_does_not_move_is_told(f):
+    with pytest.warns(RuntimeWarning, match="まったく変わらない"):
+        assert not numerical_gradient(f, np.ones(3)).any()

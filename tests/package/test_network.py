@@ -191,3 +191,25 @@ def test_signals_refuse_data_that_do_not_fit():
 def test_weights_beyond_the_type_are_refused_instead_of_becoming_infinite():
     with pytest.raises(ValueError, match="float32 で表せません"):
         mlp([4, 3], relu, normal(1e39), rng=np.random.default_rng(0), dtype=np.float32)
+
+
+def test_a_layer_placed_twice_after_the_network_was_made_is_refused_before_a_wrong_gradient():
+    network = mlp([4, 4, 4, 3], tanh, xavier(), rng=np.random.default_rng(0))
+    network.layers[2] = network.layers[0]
+    dy = np.ones_like(network.forward(np.ones((2, 4))))
+    for back in (network.backward, network.gradients):
+        with pytest.raises(ValueError, match="2 度現れた層"):
+            back(dy)
+
+
+def test_vanishing_values_pass_under_any_numpy_setting():
+    networks = [
+        mlp([4] * 200, activation, normal(1e-3), rng=np.random.default_rng(0), norm=norm)
+        for activation in (tanh, sigmoid)
+        for norm in (None, BatchNorm, LayerNorm)
+    ]
+    x = np.random.default_rng(1).standard_normal((5, 4))
+    for network in networks:
+        with np.errstate(all="raise"):
+            network.forward(x)
+            network.backward(np.full((5, 4), 1e-300))

@@ -173,3 +173,14 @@ def test_arguments_out_of_range_are_refused(bad):
         BatchNorm(**{"n": n, **bad})
     with pytest.raises(ValueError, match="eps"):
         LayerNorm(n, eps=0)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e20), (np.float64, 1e200)])
+@pytest.mark.parametrize("kind", [BatchNorm, LayerNorm])
+def test_a_variance_that_overflows_is_nan_and_never_a_silent_zero(kind, dtype, size):
+    layer = kind(3, dtype=dtype)
+    x = (size * np.random.default_rng(0).standard_normal((6, 3))).astype(dtype)
+    assert np.isnan(layer.forward(x)).all()
+    if kind is BatchNorm:
+        layer.training = False
+        assert np.isnan(layer.forward(x)).all()

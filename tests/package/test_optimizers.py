@@ -31,6 +31,7 @@ PAIRS = [
 ]
 NAMES = [ours.__name__ for ours, _ in PAIRS]
 WITH_RECORD = [ours for ours, _ in PAIRS if ours is not SGD]
+WITH_RECORD_NAMES = [ours.__name__ for ours in WITH_RECORD]
 STEPS = 300
 
 
@@ -273,3 +274,72 @@ def test_squares_that_overflow_are_not_taken_for_a_network_that_rests(make):
         optimizer.step(network)
     assert np.isnan(layer.params["W"][0])
     assert layer.params["W"][1] < 1
+
+
+@pytest.mark.parametrize("optimizer", [ours(0.1) for ours in WITH_RECORD], ids=WITH_RECORD_NAMES)
+@pytest.mark.parametrize("change", ["足す", "並べ替える", "重みの形を変える"])
+def test_a_record_refuses_layers_that_changed_under_it(optimizer, change):
+    network, optimizer = prepared(size=(3, 3)), copy.deepcopy(optimizer)
+    network.layers.append(Affine(np.eye(3)))
+    learn(network, optimizer)
+    if change == "足す":
+        network.layers.append(Affine(np.eye(3)))
+    elif change == "並べ替える":
+        network.layers.reverse()
+    else:
+        network[1].params = Affine(np.ones((3, 2))).params
+    with pytest.raises(ValueError, match="新しく作って"):
+        learn(network, optimizer)
+
+
+def learn(network, optimizer):
+    network.gradients(np.ones_like(network.forward(np.ones((2, 3)))))
+    optimizer.step(network)
+
+
+def test_clipping_leaves_the_gradients_that_were_kept():
+    network = prepared(size=(3, 3))
+    learn(network, SGD(0.1))
+    kept = network[0].grads["W"]
+    before = kept.copy()
+    Clip(SGD(0.1), 1e-3).step(network)
+    np.testing.assert_array_equal(kept, before)
+
+
+class Given:
+    """重みと勾配だけをもつ、自作の層。"""
+
+    def __init__(self, weight, gradient):
+        self.params, self.grads = {"k": weight}, {"k": gradient}
+
+    def forward(self, x):
+        return x
+
+    backward = forward
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 2, 3)])
+@pytest.mark.parametrize("ours", [ours for ours, _ in PAIRS], ids=NAMES)
+def test_weights_of_any_dimension_are_learned_and_clipped(ours, shape):
+    torch_step = dict(PAIRS)[ours]
+    layer = Given(np.ones(shape), np.full(shape, 3.0))
+    Clip(ours(0.1), 1.0).step(Network([layer]))
+    theirs = torch.ones(shape, dtype=torch.float64, requires_grad=True)
+    theirs.grad = torch.full(shape, 3.0, dtype=torch.float64)
+    torch.nn.utils.clip_grad_norm_([theirs], 1.0)
+    torch_step([theirs], 0.1).step()
+    np.testing.assert_allclose(layer.params["k"], theirs.detach(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [1.0, np.float64(1.0), np.ones(2, int)], ids=repr)
+def test_weights_that_cannot_be_rewritten_are_refused(weight):
+    layer = Given(weight, np.ones(np.shape(weight)))
+    with pytest.raises(TypeError, match="params の値"):
+        SGD(0.1).step(Network([layer]))
+
+
+@pytest.mark.parametrize("ours", [ours for ours, _ in PAIRS], ids=NAMES)
+def test_the_representation_can_be_typed_again(ours):
+    text = repr(Clip(ours(0.1), 5.0))
+    assert "lr=0.1" in text
+    assert repr(eval(text)) == text

@@ -47,7 +47,7 @@ def test_a_real_pytorch_model_can_be_diagnosed(bias):
         ({"0.weight": np.array([["a", "b"]])}, "0.weight .*実数"),
         ({"0.weight": np.ones((3, 2)), "0.bias": np.ones(3, bool)}, "0.bias .*bool"),
         ({"0.weight": np.ones((0, 2))}, r"0.weight .*\(0, 2\)"),
-        ({"0.weight": [[1.0], [1.0, 2.0]]}, "0.weight を NumPy の配列に"),
+        ({"0.weight": [[1.0], [1.0, 2.0]]}, "0.weight には長さのそろった"),
     ],
 )
 def test_other_states_are_refused(state, message):
@@ -181,3 +181,21 @@ def test_layers_with_names_keep_the_order_in_which_they_come():
 def test_bfloat16_weights_are_told_to_become_float():
     with pytest.raises(ValueError, match=r"bfloat16 なら \.float\(\)"):
         from_state_dict(torch.nn.Linear(2, 3).bfloat16().state_dict(), relu)
+
+
+def test_names_in_alphabetical_order_are_refused_unless_the_output_is_checked():
+    r = np.random.default_rng(0)
+    model = {f"{name}.weight": r.standard_normal((4, 4)) for name in ("input", "hidden", "output")}
+    x = r.standard_normal((5, 4))
+    net = from_state_dict(model, tanh)
+    right = {"x": x, "y": net.forward(x)}
+    by_name = dict(sorted(model.items()))
+    with pytest.raises(ValueError, match="アルファベット順"):
+        from_state_dict(by_name, tanh)
+    with pytest.raises(ValueError, match="出力が、元のモデルの出力と違います"):
+        from_state_dict(by_name, tanh, check=tuple(right.values()))
+    in_order = {f"{name}.weight": w for name, w in zip("abc", model.values(), strict=True)}
+    same = from_state_dict(in_order, tanh, check=tuple(right.values()))
+    np.testing.assert_array_equal(same.forward(x), right["y"])
+    numbered = {f"layers.{i}.fc.weight": w for i, w in enumerate(model.values())}
+    np.testing.assert_array_equal(from_state_dict(numbered, tanh).forward(x), right["y"])

@@ -115,6 +115,7 @@ WAYS = {
     "long double": lambda x: x.astype(np.longdouble) if x.dtype.kind == "f" else x,
     "整数": lambda x: x.astype(np.int64),
     "小さな整数": lambda x: x.astype(np.int8),
+    "符号なしの整数": lambda x: x.astype(np.uint8) if x.min() >= 0 else x,
     "派生クラス": lambda x: x.view(type("Mine", (np.ndarray,), {})),
 }
 ARRAYS = [

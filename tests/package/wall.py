@@ -70,6 +70,12 @@ del FRACTION["0"]
 FLAG = {"文字列": "no", "整数": 1, "None": None, "配列": np.array([True])}
 SHAPE = {"整数": 3, "None": None, "文字列": "ab", "0": (0,), "小数": (1.5,), "集合": {3}}
 FUNCTION = {"整数": 3, "文字列": "f", "配列": X, "None": None}
+LOSS = FUNCTION | {
+    "損失だけ": lambda y, t: 0.5,
+    "標本ごとの損失": lambda y, t: (np.ones(len(y)), y),
+    "勾配が 1 次元": lambda y, t: (0.5, np.ones(len(y))),
+    "勾配が広い": lambda y, t: (0.5, np.ones((2, *y.shape))),
+}
 RNG = {"種": 0, "None": None, "文字列": "rng", "モジュール": np.random}
 RNG |= {"昔の型": np.random.RandomState(0), "ビット列": np.random.PCG64(0)}
 DTYPE = {"int": int, "複素数": complex, "float16": np.float16, "文字列": "bogus", "物": object}
@@ -91,7 +97,19 @@ def networks() -> dict[str, Any]:
     twice.layers.append(twice.layers[1])
     nested = network()
     nested.layers.append(network())
-    return NETWORK | {"同じ層が 2 度": twice, "中に Network": nested, "空": vg.Network([])}
+    return NETWORK | {
+        "同じ層が 2 度": twice,
+        "中に Network": nested,
+        "空": vg.Network([]),
+        "forward を書き換えた": Skipping(network().layers),
+    }
+
+
+class Skipping(vg.Network):
+    """入力を素通りさせて足す、逆伝播を忘れた派生クラス。"""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return super().forward(x) + x[..., :N_OUT]
 
 
 def layers() -> dict[str, Any]:
@@ -226,7 +244,7 @@ KINDS: dict[str, Kind] = {
     "init": Kind(vg.he, lambda: INIT),
     "inits": Kind(vg.he, lambda: INIT),
     "norm": fixed(vg.BatchNorm, {"層": vg.BatchNorm(5), "文字列": "batch", "数": 3, "値": vg.relu}),
-    "loss": fixed(vg.softmax_cross_entropy, FUNCTION),
+    "loss": fixed(vg.softmax_cross_entropy, LOSS),
     "watch": fixed(lambda step, network: None, without(FUNCTION, "None")),
     "run": fixed(mean, FUNCTION | {
         "辞書を返す": lambda *a: {"a": 1}, "文字列を返す": lambda *a: "1",
@@ -260,7 +278,9 @@ KINDS: dict[str, Kind] = {
     "part": fixed(slice(0, 1), SLICE),
     "folder": Kind(mnist_folder, lambda: TEXT | {"バイト列": b"a", "ない": "no-such-folder"}),
     "state": fixed({"0.weight": np.ones((N_OUT, N_IN))}, {
-        "空": {}, "None": None, "文字列": "model.pt", "リスト": [np.ones((3, 4))]}),
+        "空": {}, "None": None, "文字列": "model.pt", "リスト": [np.ones((3, 4))],
+        "マスク": {"0.weight": np.ma.masked_equal(np.ones((N_OUT, N_IN)), 1.0)},
+        "整列した名前": {f"{k}.weight": np.ones((4, 4)) for k in ("hidden", "input", "output")}}),
     "name": fixed("mine", TEXT),
     "kinks": fixed((0.0,), {"数": 0.0, "文字列": "0", "NaN": (np.nan,), "None": None}),
 }  # fmt: skip
@@ -289,7 +309,7 @@ OVERRIDES: dict[tuple[str, str], Kind] = {
     ("trace", "d_output"): array(TARGETS, signal),
     ("correlation_map", "q"): fixed(1.0, without(SPREAD, "NaN", "inf", "空", "真偽値", "None")),
     ("diagnose", "y"): Kind(LABELS.copy, labels),
-    ("diagnose", "loss"): fixed(vg.softmax_cross_entropy, without(FUNCTION, "None")),
+    ("diagnose", "loss"): fixed(vg.softmax_cross_entropy, without(LOSS, "None")),
     ("diagnose", "step"): fixed(None, without(FUNCTION, "None")),
     ("diagnose", "optimizer"): Kind(lambda: vg.SGD(0.1), lambda: without(OPTIMIZER, "None")),
     ("LayerNorm", "n"): fixed(3, COUNT | {"1": 1}),

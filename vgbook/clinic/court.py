@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from vgbook.clinic.record import Finding, Thresholds, Trial, finding
+from vgbook.clinic.verdicts import Remedy
 
 STEPS = (20, 300)
 WORK = 1.5  # 1 つの試しに使う計算の見積もり (秒)
@@ -21,8 +22,8 @@ class Change(NamedTuple):
 
     name: str
     apply: Callable[[Any], None]
-    word: str = ""
-    """治し方の文のうち、この変え方を勧めるものにある語。"""
+    remedy: Remedy | None = None
+    """この変え方にあたる治し方。"""
 
 
 class Suspect(NamedTuple):
@@ -50,11 +51,11 @@ class Court:
     """1 回の更新にかかる時間の見積もり。"""
     schedule: Change | None = None
     """学習率の予定があるとき、予定の最初の学習率に戻すこと。"""
-    already: frozenset[str] = frozenset()
-    """ネットワークがもうしていることの語。その治し方は勧めない。"""
+    done: frozenset[Remedy] = frozenset()
+    """ネットワークがもうしていること。その治し方は勧めない。"""
     notes: list[str] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
-    _failed: set[str] = field(default_factory=set)
+    _failed: set[Remedy] = field(default_factory=set)
 
     @property
     def steps(self) -> int:
@@ -106,16 +107,11 @@ class Court:
                 found = finding(
                     suspect.slug, suspect.modules, suspect.evidence, trials=(base, trial)
                 )
-                found.cures = self._ranked(found, change.word)
+                poor = (self._failed - {change.remedy}) | self.done
+                found.cures = found.verdict.advice(poor, first=change.remedy)
                 yield found
-            elif change.word:
-                self._failed.add(change.word)
-
-    def _ranked(self, found: Finding, cured: str = "") -> tuple[str, ...]:
-        """試して治ったものを先に。治らなかったものと、もうしていることは勧めない。"""
-        poor = (self._failed - {cured}) | self.already
-        useful = [cure for cure in found.cures if not any(word in cure for word in poor)]
-        return tuple(sorted(useful, key=lambda cure: not cured or cured not in cure))
+            elif change.remedy:
+                self._failed.add(change.remedy)
 
     def _by_mechanism(self, base: Trial) -> Finding | None:
         """治す試しは見つからないが、学習は進まず、仕組みの症状がはっきりしているとき。"""
@@ -123,7 +119,7 @@ class Court:
             return None
         for ill in self.symptoms:
             found = finding(ill.slug, ill.modules, ill.evidence, trials=(base,))
-            found.cures = self._ranked(found)
+            found.cures = found.verdict.advice(self._failed | self.done)
             return found
         if base.diverged:
             return finding(

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vgbook._edge import check_callable, check_data, check_flag, check_positive
+from vgbook._edge import as_array, check_callable, check_data, check_flag, check_positive
 from vgbook.clinic.numpy_model import Subject, diagnose_network
 from vgbook.clinic.record import Thresholds
 from vgbook.clinic.report import Diagnosis
 from vgbook.network import Network, check_network
-from vgbook.training.losses import softmax_cross_entropy
+from vgbook.training.losses import check_loss, softmax_cross_entropy
 from vgbook.training.optimizers import check_optimizer
 
 
@@ -126,7 +126,7 @@ def _subject(
     network: Network, x: Any, labels: Any, loss: Any, optimizer: Any, lr: float
 ) -> Subject:
     loss = softmax_cross_entropy if loss is None else loss
-    check_callable("loss", loss)
+    check_loss(loss)
     check_positive("lr", lr)
     if optimizer is not None:
         check_optimizer(optimizer)
@@ -139,6 +139,8 @@ def _subject(
         raise ValueError(
             f"x には 2 個以上の標本 (N, n_in) を渡してください。受け取った形: {x.shape}"
         )
+    if labels is not None:
+        as_array("labels", labels)
     return Subject(network, x, labels, loss, optimizer)
 
 

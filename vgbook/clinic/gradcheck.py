@@ -20,10 +20,16 @@ from vgbook._edge import (
     check_positive,
     check_real,
 )
+from vgbook._progress import progress_bar
 from vgbook.layers.affine import Activate
 from vgbook.layers.normalization import BatchNorm
 from vgbook.network import Network, check_network
-from vgbook.training.losses import softmax_cross_entropy
+from vgbook.training.losses import (
+    Loss,
+    check_loss,
+    loss_and_gradient,
+    softmax_cross_entropy,
+)
 
 ROUNDING_STEPS = 10
 """順伝播 1 回で積もる丸め誤差を、計算機イプシロンの何個分と見るか。"""
@@ -118,21 +124,42 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = No
         )
     steps = _steps(point, h, a.dtype)
     _check_steps(point, steps)
+    kept = a.copy()
     value = check_real("f の値", f(a))
+    _check_function(f, a, kept, value)
     if value.size != 1 and value.shape != point.shape[:-2]:
         raise ValueError(
             "f は 1 つの数か、集団の要素ごとの値を返さなければなりません。"
             f"a の形は {point.shape}、受け取った値の形: {value.shape}"
         )
     members = 0 if value.size == 1 else value.ndim
-    gradient = np.empty_like(point)
-    for at, plus, minus, width in _shaken(lambda: f(a), point, steps, members):
-        change = np.subtract(plus, minus)
-        gradient[at] = (change if members else change.reshape(width.shape)) / width
+    gradient, moved = np.empty_like(point), False
+    with progress_bar(math.prod(point.shape[members:]), "数値微分") as bar:
+        for at, plus, minus, width in _shaken(lambda: f(a), point, steps, members):
+            change = np.subtract(plus, minus)
+            gradient[at] = (change if members else change.reshape(width.shape)) / width
+            moved = moved or not (np.array_equal(plus, minus) and np.array_equal(plus, value))
+            bar.update()
     if members:
         _check_independence(f, a, point, steps, value)
-    _warn_of_rounding(point, steps, value, gradient)
+    _warn_of_rounding(point, steps, value, gradient, moved)
     return gradient
+
+
+def _check_function(f: Callable[[Array], Any], a: Array, kept: Array, value: Array) -> None:
+    """f が a を書き換えず、同じ a には同じ値を返すこと。"""
+    if not np.array_equal(a, kept):
+        a[...] = kept
+        raise ValueError(
+            "f は、渡された a を書き換えずに値を返さなければなりません。a -= 1 のような、その場での"
+            f"計算を a = a - 1 に変えてください。受け取った a の形: {a.shape}"
+        )
+    again = np.asarray(f(a))
+    if not np.array_equal(again, value, equal_nan=True):
+        raise ValueError(
+            "f は、同じ a に同じ値を返さなければなりません。ドロップアウトのような乱数は、種を"
+            f"決めて引き直すか、止めてください。受け取った値: {value} と {again}"
+        )
 
 
 def _check_steps(a: Array, steps: Array) -> None:
@@ -145,7 +172,7 @@ def _check_steps(a: Array, steps: Array) -> None:
         )
 
 
-def _warn_of_rounding(a: Array, steps: Array, value: Array, gradient: Array) -> None:
+def _warn_of_rounding(a: Array, steps: Array, value: Array, gradient: Array, moved: bool) -> None:
     """刻みか勾配が、a や f の値の丸めに埋もれるなら知らせる。"""
     rounding = np.finfo(a.dtype).eps * np.abs(a).astype(float)
     noise = np.finfo(value.dtype).eps * float(np.abs(value).max()) / float(steps.min())
@@ -156,6 +183,15 @@ def _warn_of_rounding(a: Array, steps: Array, value: Array, gradient: Array) -> 
         )
     elif 0 < top < noise:
         buried = f"f の値の丸めの雑音 {noise:.1g} が、勾配の最大値 {top:.1g} より大きい"
+    elif not moved:
+        warnings.warn(
+            "a のどの要素を ±h 動かしても f の値がまったく変わらないので、勾配はすべて 0 です。"
+            "f が a を使っているか (層は重みの写しをもちます)、変化が f の値の丸め"
+            f" {noise * steps.min():.1g} に埋もれていないかを確かめてください。",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return
     else:
         return
     warnings.warn(
@@ -216,12 +252,13 @@ class Check(NamedTuple):
         return self.error <= tolerance * self.scale + self.noise
 
 
+@np.errstate(under="ignore")
 def check_gradients(
     network: Network,
     x: Array,
     labels: Array,
     *,
-    loss: Callable[[Array, Array], tuple[Array, Array]] = softmax_cross_entropy,
+    loss: Loss = softmax_cross_entropy,
     h: float | None = None,
 ) -> list[Check]:
     """すべての重みと入力 x について、逆伝播を数値微分と比べる。
@@ -269,7 +306,7 @@ def check_gradients(
     True
     """
     check_network(network)
-    check_callable("loss", loss)
+    check_loss(loss)
     if h is not None:
         check_positive("h", h)
     x = check_data("x", x, width=network.n_in)
@@ -286,8 +323,9 @@ def check_gradients(
     network = copy.deepcopy(network)
     # 集団なら入力も要素ごとに持たせる。要素ごとの ∂L/∂x が欲しいから
     x = np.array(np.broadcast_to(x, (*network.ensemble, *x.shape)))
-    value, dy = loss(network.forward(x), labels)
+    value, dy = _repeatable(network, x, labels, loss)
     dx = network.backward(dy)
+    list(network.pairs())  # 勾配を残し忘れた層や、形の違う勾配を断る
     # 粗いほうの型の丸めが効く。float32 の重みを float64 の入力で検算することもある
     params = [param for layer in network for param in layer.params.values()]
     dtype = max((a.dtype for a in (x, *params)), key=lambda dtype: np.finfo(dtype).eps)
@@ -303,10 +341,42 @@ def check_gradients(
         for name, param in layer.params.items()
     ]
     # 数値微分の順伝播は grads を変えないが、逆伝播の結果は先に写しておく
-    return [
-        _compare(name, param, grad.copy(), loss_and_sides, _steps(param, h, dtype), rounding, h)
-        for name, param, grad in [*arrays, ("x", x, dx)]
-    ]
+    arrays = [(name, param, np.array(grad)) for name, param, grad in [*arrays, ("x", x, dx)]]
+    members, checks = len(network.ensemble), []
+    with progress_bar(sum(param.size for _, param, _ in arrays), "検算") as bar:
+        for name, param, grad in arrays:
+            point = _Point(param, _steps(param, h, dtype), members, loss_and_sides)
+            checks.append(_compare(name, point, grad, rounding, h))
+            bar.update(param.size)
+    return checks
+
+
+def _repeatable(network: Network, x: Array, labels: Any, loss: Loss) -> tuple[Any, Array]:
+    """損失と ∂L/∂出力。もう一度測っても同じ損失になり、x も変わらないことを確かめる。"""
+    kept = x.copy()
+    value, dy = loss_and_gradient(loss, network.forward(x), labels)
+    if not np.array_equal(x, kept):
+        raise ValueError(
+            "network の層は、受け取った配列を書き換えずに、新しい配列を返さなければなりません。"
+            f"順伝播の後で変わった入力 x の形: {x.shape}"
+        )
+    again, dy = loss_and_gradient(loss, network.forward(x), labels)
+    if not np.array_equal(value, again, equal_nan=True):
+        raise ValueError(
+            "network は、同じ入力で同じ損失にならなければ検算できません。ドロップアウトのような"
+            "乱数は、種を決めて引き直すか、止めてください。"
+            f"受け取った損失: {value} と {again}"
+        )
+    return value, dy
+
+
+class _Point(NamedTuple):
+    """微分する点: 動かす配列、要素ごとの刻み、集団の軸の数、損失と折れ目の側を返す関数。"""
+
+    a: Array
+    steps: Array
+    members: int
+    f: Callable[[], tuple[Any, Array]]
 
 
 class _Differences(NamedTuple):
@@ -317,35 +387,62 @@ class _Differences(NamedTuple):
     noise: float
 
 
-def _compare(
-    name: str,
-    a: Array,
-    grad: Array,
-    f: Callable[[], tuple[Any, Array]],
-    steps: Array,
-    rounding: float,
-    h: float | None,
-) -> Check:
-    found = [_differences(a, f, steps, rounding)]
+def _compare(name: str, point: _Point, grad: Array, rounding: float, h: float | None) -> Check:
+    found = [_differences(point, 1, rounding)]
     check = _judge(name, grad, found[0], found[0].noise)
     if check.ok():
         return check
-    # 差があるときだけ、刻みを変える。切り捨てなら刻みとともに減り、逆伝播の間違いなら減らない
-    if h is not None:
-        found.append(_differences(a, f, steps / 2, rounding))
+    # 差があるときだけ、丸めを測り、刻みを変える。切り捨てなら刻みとともに減り、逆伝播の間違いなら
+    # 減らない
+    rounding = max(rounding, _measured_rounding(point))
+    found[0] = found[0]._replace(noise=rounding / float(point.steps.min()))
+    while h is None and found[-1].noise * 10 <= check.scale / 10:
+        found.append(_differences(point, 10 ** len(found), rounding))
+    if len(found) == 1:
+        found.append(_differences(point, 2, rounding))
         return _judge(name, grad, found[0], 2 * _doubt(found, 0))
-    while found[-1].noise * 10 <= check.scale / 100:
-        found.append(_differences(a, f, steps / 10 ** len(found), rounding))
     doubts = [_doubt(found, i) for i in range(len(found))]
     best = int(np.argmin(doubts))
     return _judge(name, grad, found[best], doubts[best])
 
 
-def _differences(
-    a: Array, f: Callable[[], tuple[Any, Array]], steps: Array, rounding: float
-) -> _Differences:
+def _measured_rounding(point: _Point) -> float:
+    """損失の丸めの大きさ。打ち消し合いで大きくなった丸めは、ε|L| より大きい。
+
+    ごく近い 8 点の値の高階の差分は、滑らかな変化なら消え、丸めの雑音だけが残る。どの階から求めても
+    ほぼ同じ大きさになる間隔のうち、最も狭いものを使う。見つからなければ 0。
+    出典: Moré and Wild (2011), Estimating computational noise, 3 節。
+    """
+    for finer in (1e6, 1e4, 1e2):
+        values = _nearby(point, point.steps / finer)
+        levels = [
+            float(np.sqrt(np.square(np.diff(values, n=k, axis=0)).mean(axis=0).max()))
+            / math.sqrt(math.comb(2 * k, k))
+            for k in (4, 5, 6)
+        ]
+        if 0 < max(levels) <= 4 * min(levels):
+            return 3 * max(levels)
+    return 0.0
+
+
+def _nearby(point: _Point, spacing: Array) -> Array:
+    """どの要素も一斉に ``spacing`` ずつ動かした 8 点の損失。"""
+    kept = point.a.copy()
+    signs = np.random.default_rng(0).choice([-1, 1], kept.shape)
+    values = []
+    try:
+        for k in range(8):
+            point.a[...] = kept + k * signs * spacing
+            values.append(np.asarray(point.f()[0], float))
+    finally:
+        point.a[...] = kept
+    return np.array(values)
+
+
+def _differences(point: _Point, finer: int, rounding: float) -> _Differences:
+    """刻みを 1/``finer`` にした数値微分。"""
+    a, steps, members, f = point._replace(steps=point.steps / finer)
     numeric, smooth = np.zeros(a.shape), np.zeros(a.shape, dtype=bool)
-    members = a.ndim - 2
     for at, (plus, sides_plus), (minus, sides_minus), width in _shaken(f, a, steps, members):
         numeric[at] = np.subtract(plus, minus) / np.where(width == 0, np.inf, width)
         smooth[at] = np.all(sides_plus == sides_minus, axis=-1) & (width != 0)

@@ -17,11 +17,12 @@ from vgbook.clinic.court import Change, Court, Suspect
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.verdicts import Remedy
 from vgbook.initializers import he, xavier
 from vgbook.layers.affine import Activate, Affine, Layer
-from vgbook.layers.residual import Residual
 from vgbook.network import Network
 from vgbook.signals import rms
+from vgbook.training.losses import Loss, loss_and_gradient
 
 SECONDS_PER_MULTIPLICATION = 1e-10
 SMALL_UPDATE, LARGE_UPDATE = 3e-5, 3e-3
@@ -35,7 +36,7 @@ class Subject:
     network: Network
     x: Array
     labels: Array
-    loss: Callable[[Array, Array], tuple[Any, Array]]
+    loss: Loss
     optimizer: Any
 
     def copy(self) -> "Subject":
@@ -46,7 +47,7 @@ class Subject:
     def update(self) -> float:
         """1 回の更新。更新の前の損失を返す。"""
         output = self.network.forward(self.x)
-        value, d_output = self.loss(output, self.labels)
+        value, d_output = loss_and_gradient(self.loss, output, self.labels)
         if np.isfinite(value):
             self.network.gradients(d_output)
             self.optimizer.step(self.network)
@@ -57,7 +58,7 @@ def diagnose_network(subject: Subject, lr: float, limits: Thresholds, trial: boo
     """測り、症状を挙げ、最適化手法があれば試しに学習させる。"""
     measured = copy.deepcopy(subject)  # バッチ正規化の移動平均も、診断では動かさない
     layers = list(_layers(measured.network))
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         output = measured.network.forward(subject.x)
         records = [_forward(number, layer, limits.slope) for number, layer in enumerate(layers, 1)]
         broken = next((r for r in records if not np.isfinite(r.h)), None)
@@ -103,7 +104,7 @@ def _hook(layers: list[Any], block: int = 0) -> Iterator[_Hook]:
     """どの層もフックに取り替え、残差ブロックの枝もほどいて、計算の順に返す。"""
     numbers = count(1)
     for i, layer in enumerate(layers):
-        if isinstance(layer, Residual):
+        if hasattr(layer, "branch"):
             yield from _hook(layer.branch, block or next(numbers))
         else:
             layers[i] = _Hook(layer, block)
@@ -138,7 +139,8 @@ def _forward(number: int, layer: list[_Hook], slope: float) -> LayerRecord:
 def _backward(record: LayerRecord, layer: list[_Hook], lr: float) -> None:
     dy, dW = layer[0].dy, layer[0].layer.grads["W"]
     record.delta, record.dW = float(rms(dy)), float(rms(dW))
-    record.delta_norm = float(np.linalg.norm(dy, axis=-1).mean())
+    # 標本ごとのノルム。rms を通すのは、とても小さな δ の 2 乗が 0 にならないように
+    record.delta_norm = float(rms(dy[:, None, :]).mean() * np.sqrt(dy.shape[-1]))
     record.update = lr * record.dW / record.W if record.W > 0 else float("inf")
     broken = [n for n, v in (("δ", record.delta), ("dW", record.dW)) if not np.isfinite(v)]
     record.overflow = "、".join(broken)
@@ -159,13 +161,8 @@ def _dead(layer: Any) -> float:
 
 
 def _output_gradient(subject: Subject, output: Array) -> Array:
-    d_output = check_data("loss の返す ∂L/∂出力", subject.loss(output, subject.labels)[1])
-    if d_output.shape != output.shape:
-        raise ValueError(
-            f"loss の返す ∂L/∂出力 の形は {output.shape} でなければなりません。"
-            f"受け取った形: {d_output.shape}"
-        )
-    return d_output
+    _, d_output = loss_and_gradient(subject.loss, output, subject.labels)
+    return check_data("loss の返す ∂L/∂出力", d_output)
 
 
 # --- 判定する -----------------------------------------------------------------------------
@@ -231,6 +228,8 @@ def _tried(
         root.consequences = [f for f in found if f.slug != root.slug]
     report.findings = [root] if root else []
     report.trials, report.notes = court.trials, court.notes
+    if not hasattr(subject.optimizer, "lr"):
+        report.notes.append("optimizer に lr がないので、学習率を変えた試しはしていません。")
     return report
 
 
@@ -260,8 +259,8 @@ def _suspects(
     subject: Subject, layers: list[LayerRecord], found: list[Finding], base: Trial
 ) -> Iterator[Suspect]:
     inits = (
-        Change("He の初期値", _initialise(he()), "初期"),
-        Change("Xavier の初期値", _initialise(xavier()), "初期"),
+        Change("He の初期値", _initialise(he()), Remedy.INITIALISE),
+        Change("Xavier の初期値", _initialise(xavier()), Remedy.INITIALISE),
     )
     dead = next((f for f in found if f.slug == "dead"), None)
     if dead is not None and any(layer.dead > 0.9 for layer in layers):
@@ -272,6 +271,8 @@ def _suspects(
         yield Suspect("input-scale", ("x",), rule, (Change("入力を標準化", _standardise),))
     for ill in found:
         yield Suspect(ill.slug, ill.modules, ill.evidence, inits)
+    if not hasattr(subject.optimizer, "lr"):  # 学習率を変えて試せない
+        return
     middle = median([layer.update for layer in layers])
     rule = f"更新は重みの {middle:.0e} 倍 (中央値)"
     first = base.losses[0]

@@ -3,13 +3,14 @@
 torch は要りません。受け取るのは、名前と配列の対応だけです。
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, check_data
+from vgbook._edge import Array, as_array, check_data
 from vgbook.activations import Activation
 from vgbook.layers.affine import Activate, Affine, Layer
 from vgbook.network import Network
@@ -29,6 +30,7 @@ def from_state_dict(
     重みとバイアスは名前で組にします。層の順は、番号だけが違う名前なら番号の順、ほかは渡された順
     です。
     safetensors のように名前で整列された対応でも、``"10.weight"`` は ``"2.weight"`` の後です。
+    番号でない名前が整列されていて、別の順でも形がつながるなら、``check`` がなければ断ります。
 
     ``state_dict()`` には、活性化関数、残差接続、重みのない正規化が書かれていません。同じ計算を
     していることは、``check`` を渡すと確かめられます。
@@ -53,7 +55,7 @@ def from_state_dict(
     ------
     ValueError
         2 次元の重みが 1 つもないとき、形がつながらないとき、知らない名前があるとき、空でない実数の
-        配列でないものがあるとき、``check`` の出力が元のモデルと違うとき。
+        配列でないものがあるとき、層の順が決まらないとき、``check`` の出力が元のモデルと違うとき。
     TypeError
         ``state`` が名前と配列の対応でないとき、``activation`` が Activation でないとき。
 
@@ -84,7 +86,24 @@ def from_state_dict(
     network = Network(layers)
     if check is not None:
         _check_output(network, check)
+    elif _lost_order(list(state), list(weights), shapes):
+        raise ValueError(
+            "state の名前がアルファベット順に並べ直されていて、層の順が分かりません。"
+            "model.state_dict() を並べ直さずに渡すか、check に入力と元のモデルの出力を"
+            "渡してください。"
+            f"受け取った名前: {list(state)}"
+        )
     return network
+
+
+def _lost_order(keys: list[str], names: list[str], shapes: Sequence[tuple[int, ...]]) -> bool:
+    """名前で整列されていて、番号でも形でも層の順が決まらないか。"""
+    stems = {re.sub(r"\d+", "", name) for name in names}
+    if len(stems) < 2 or keys != sorted(keys):
+        return False
+    ends = [shape[0] for shape in shapes], [shape[-1] for shape in shapes]
+    # 前の層の出力の幅をもつ層がほかにもあれば、別の順でもつながる
+    return any(ends[0].count(width) > 1 for width in ends[1]) or shapes[0][0] == shapes[-1][-1]
 
 
 def _parameters(state: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -135,8 +154,8 @@ def _order(names: Sequence[str]) -> Callable[[str], tuple[tuple[int, int], ...]]
 def _numbers(name: str, value: ArrayLike) -> Array:
     """空でない実数の配列の写し。"""
     try:
-        array = np.asarray(value).copy()
-    except (RuntimeError, TypeError, ValueError) as error:  # 勾配を追うテンソル、GPU のテンソルなど
+        array = as_array(name, value).copy()
+    except TypeError as error:  # 勾配を追うテンソル、GPU のテンソルなど
         raise ValueError(
             f"{name} を NumPy の配列にできません。bfloat16 なら .float() で float32 に変え、"
             "勾配を追うテンソルや GPU のテンソルなら .detach().cpu() を付けてください "

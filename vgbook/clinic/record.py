@@ -1,6 +1,5 @@
 """診断の記録: 層ごとの測定、試しの学習、判定。NumPy と PyTorch に共通。"""
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import NamedTuple
@@ -124,12 +123,7 @@ class Finding:
     """治し方。先に試すものから並べる。"""
 
     def __post_init__(self) -> None:
-        self.cures = self.cures or self.verdict.cures
-
-    def advise(self, done: Collection[str]) -> None:
-        """もうしていることの語を含む治し方を外す。何も残らないなら、そのままにする。"""
-        left = tuple(cure for cure in self.cures if not any(word in cure for word in done))
-        self.cures = left or self.cures
+        self.cures = self.cures or self.verdict.advice()
 
     @property
     def name(self) -> str:

@@ -1,6 +1,26 @@
 """判定の名前: 何が起きているか、どう治すか、どこで導いたか。"""
 
+from collections.abc import Collection
+from enum import Enum, auto
 from typing import NamedTuple
+
+
+class Remedy(Enum):
+    """もうしているか、試して効かなかったかを、診断が見分ける治し方。"""
+
+    INITIALISE = auto()
+    NORMALISE = auto()
+    REPLACE_SIGMOID = auto()
+    ADD_RESIDUAL = auto()
+
+
+class Cure(NamedTuple):
+    """治し方。"""
+
+    text: str
+    """勧める文。"""
+    remedy: Remedy | None = None
+    """文が勧めること。見分けなくてよいものは None。"""
 
 
 class Verdict(NamedTuple):
@@ -12,7 +32,7 @@ class Verdict(NamedTuple):
     """英語の名前。JSON と ``--fail-on`` で使えます。"""
     meaning: str
     """何が起きているか。"""
-    cures: tuple[str, ...]
+    cures: tuple[Cure, ...]
     """治し方。先に試すものから並べます。"""
     section: str
     """導いた章のラベル。"""
@@ -21,6 +41,20 @@ class Verdict(NamedTuple):
     def chapter(self) -> "Chapter":
         """導いた章。"""
         return CHAPTERS[self.section]
+
+    def advice(
+        self, without: Collection[Remedy] = (), first: Remedy | None = None
+    ) -> tuple[str, ...]:
+        """``without`` を除き、``first`` を先頭に並べた治し方の文。何も残らないなら、除かない。
+
+        Examples
+        --------
+        >>> VERDICTS["saturated"].advice({Remedy.INITIALISE}, first=Remedy.NORMALISE)
+        ('層の前に正規化を入れる。', '入力を標準化する。')
+        """
+        left = [c for c in self.cures if c.remedy is None or c.remedy not in without]
+        ranked = sorted(left or self.cures, key=lambda c: first is None or c.remedy != first)
+        return tuple(cure.text for cure in ranked)
 
 
 class Chapter(NamedTuple):
@@ -52,8 +86,10 @@ _TABLE = (
         "non-finite",
         "値か勾配が有限でない (NaN か ∞)。",
         (
-            "最初に有限でなくなった演算を見る。0 での平方根・対数・割り算には小さな数を足す。",
-            "データと重みに NaN がないか確かめる。",
+            Cure(
+                "最初に有限でなくなった演算を見る。0 での平方根・対数・割り算には小さな数を足す。"
+            ),
+            Cure("データと重みに NaN がないか確かめる。"),
         ),
         "sec-vanishing",
     ),
@@ -62,8 +98,8 @@ _TABLE = (
         "no-gradient",
         "学習するはずの重みに、損失の勾配が届いていない。",
         (
-            "順伝播の detach()、.data、.item()、torch.no_grad() を外す。",
-            "わざと固定するなら requires_grad_(False) にする。",
+            Cure("順伝播の detach()、.data、.item()、torch.no_grad() を外す。"),
+            Cure("わざと固定するなら requires_grad_(False) にする。"),
         ),
         "sec-diagnosis",
     ),
@@ -72,8 +108,8 @@ _TABLE = (
         "unused",
         "順伝播がこの部分を一度も通らない。",
         (
-            "forward で呼んでいるか確かめる。要らなければ消す。",
-            "専門家の混合なら、負荷をならす損失を足し、ゲートのバイアスを 0 から始める。",
+            Cure("forward で呼んでいるか確かめる。要らなければ消す。"),
+            Cure("専門家の混合なら、負荷をならす損失を足し、ゲートのバイアスを 0 から始める。"),
         ),
         "sec-diagnosis",
     ),
@@ -82,8 +118,8 @@ _TABLE = (
         "not-in-optimizer",
         "勾配は届くが、オプティマイザーが知らないので動かない。",
         (
-            "モデルを作り終えてから optimizer を作る。",
-            "わざと固定するなら requires_grad_(False) にする。",
+            Cure("モデルを作り終えてから optimizer を作る。"),
+            Cure("わざと固定するなら requires_grad_(False) にする。"),
         ),
         "sec-diagnosis",
     ),
@@ -91,14 +127,14 @@ _TABLE = (
         "二重の softmax",
         "softmax-twice",
         "損失がロジットを待っているのに、確率が渡されている。",
-        ("モデルの最後の Softmax か Sigmoid を外し、損失にはロジットを渡す。",),
+        (Cure("モデルの最後の Softmax か Sigmoid を外し、損失にはロジットを渡す。"),),
         "sec-sigmoid",
     ),
     Verdict(
         "損失の形",
         "loss-shape",
         "出力と目標の形が違い、すべての組の差をとっている。平均しか学べない。",
-        ("目標を y[:, None] にするか、出力を out.squeeze(1) にして、形をそろえる。",),
+        (Cure("目標を y[:, None] にするか、出力を out.squeeze(1) にして、形をそろえる。"),),
         "sec-diagnosis",
     ),
     Verdict(
@@ -106,8 +142,8 @@ _TABLE = (
         "underflow",
         "半精度の数で表せず、δ か更新が 0 に丸められている。",
         (
-            "float16 なら torch.amp.GradScaler で損失を大きくしてから逆伝播する。",
-            "bfloat16 で計算し、重みは float32 で持つ。",
+            Cure("float16 なら torch.amp.GradScaler で損失を大きくしてから逆伝播する。"),
+            Cure("bfloat16 で計算し、重みは float32 で持つ。"),
         ),
         "sec-sigmoid",
     ),
@@ -115,14 +151,14 @@ _TABLE = (
         "ゼロ初期化",
         "zero-init",
         "重みが 0 なので、前の層にも後の層にも勾配が流れない。",
-        ("He か Xavier の乱数で初期化する。",),
+        (Cure("He か Xavier の乱数で初期化する。", Remedy.INITIALISE),),
         "sec-zero-init",
     ),
     Verdict(
         "対称",
         "symmetry",
         "1 つの層のユニットがどれも同じ重みと勾配をもち、ずっと同じユニットのままでいる。",
-        ("定数ではなく、He か Xavier の乱数で初期化する。",),
+        (Cure("定数ではなく、He か Xavier の乱数で初期化する。", Remedy.INITIALISE),),
         "sec-zero-init",
     ),
     Verdict(
@@ -130,9 +166,9 @@ _TABLE = (
         "batch-norm",
         "バッチ正規化の統計が、いまのデータを代表していない。",
         (
-            "学習では model.train()、評価では model.eval() にする。",
-            "移動平均の momentum を確かめる。",
-            "バッチを 16 個以上にするか、GroupNorm か LayerNorm に替える。",
+            Cure("学習では model.train()、評価では model.eval() にする。"),
+            Cure("移動平均の momentum を確かめる。"),
+            Cure("バッチを 16 個以上にするか、GroupNorm か LayerNorm に替える。"),
         ),
         "sec-batchnorm",
     ),
@@ -140,35 +176,38 @@ _TABLE = (
         "入力の尺度",
         "input-scale",
         "入力の平均や標準偏差が、初期値と学習率の仮定から大きく外れている。",
-        ("入力を、訓練データの平均と標準偏差で標準化する。",),
+        (Cure("入力を、訓練データの平均と標準偏差で標準化する。"),),
         "sec-variance",
     ),
     Verdict(
         "目標の尺度",
         "target-scale",
         "目標の大きさが、出力の届く大きさから大きく外れている。",
-        ("目標を標準化して学び、予測を元の単位に戻す。",),
+        (Cure("目標を標準化して学び、予測を元の単位に戻す。"),),
         "sec-variance",
     ),
     Verdict(
         "損失の和",
         "loss-reduction",
         "損失が標本の和なので、勾配がバッチの大きさに比例する。",
-        ("損失を平均 (reduction='mean') にする。", "学習率をバッチの大きさで割る。"),
+        (Cure("損失を平均 (reduction='mean') にする。"), Cure("学習率をバッチの大きさで割る。")),
         "sec-diagnosis",
     ),
     Verdict(
         "重み減衰",
         "weight-decay",
         "重み減衰が、損失の勾配より強く重みを 0 へ引いている。",
-        ("weight_decay を 1e-2 以下にする。AdamW を使う。",),
+        (Cure("weight_decay を 1e-2 以下にする。AdamW を使う。"),),
         "sec-diagnosis",
     ),
     Verdict(
         "後置の正規化",
         "post-norm",
         "残差の和の後に正規化があり、深いと最初の更新に弱い。",
-        ("正規化を枝の前に置く (norm_first=True)。", "学習率を 0 から上げるウォームアップを使う。"),
+        (
+            Cure("正規化を枝の前に置く (norm_first=True)。"),
+            Cure("学習率を 0 から上げるウォームアップを使う。"),
+        ),
         "sec-layernorm",
     ),
     Verdict(
@@ -176,8 +215,8 @@ _TABLE = (
         "dead",
         "どの標本でも 0 を出すユニットが、層のほとんどを占める。",
         (
-            "初期値からやり直し、学習率を下げる。バイアスは 0 から始める。",
-            "Leaky ReLU か GELU に替える。",
+            Cure("初期値からやり直し、学習率を下げる。バイアスは 0 から始める。"),
+            Cure("Leaky ReLU か GELU に替える。"),
         ),
         "sec-relu",
     ),
@@ -185,7 +224,11 @@ _TABLE = (
         "飽和",
         "saturated",
         "活性化関数の平らな部分に値が集まり、φ′ がほぼ 0 になっている。",
-        ("重みを Xavier の大きさで初期化する。", "入力を標準化する。", "層の前に正規化を入れる。"),
+        (
+            Cure("重みを Xavier の大きさで初期化する。", Remedy.INITIALISE),
+            Cure("入力を標準化する。"),
+            Cure("層の前に正規化を入れる。", Remedy.NORMALISE),
+        ),
         "sec-sigmoid",
     ),
     Verdict(
@@ -193,9 +236,9 @@ _TABLE = (
         "exploding",
         "信号か δ が、層 (時刻) を通るたびに大きくなる。",
         (
-            "重みを He か Xavier の大きさで初期化する。",
-            "正規化を入れる。",
-            "勾配をクリップする。",
+            Cure("重みを He か Xavier の大きさで初期化する。", Remedy.INITIALISE),
+            Cure("正規化を入れる。", Remedy.NORMALISE),
+            Cure("勾配をクリップする。"),
         ),
         "sec-variance",
     ),
@@ -204,10 +247,13 @@ _TABLE = (
         "vanishing",
         "δ が、層 (時刻) をさかのぼるたびに小さくなり、入力側が学べない。",
         (
-            "活性化関数に合う初期値 (ReLU なら He、tanh なら Xavier) にする。",
-            "シグモイドを ReLU か GELU に替える。",
-            "正規化を入れる。",
-            "残差接続を入れる。",
+            Cure(
+                "活性化関数に合う初期値 (ReLU なら He、tanh なら Xavier) にする。",
+                Remedy.INITIALISE,
+            ),
+            Cure("シグモイドを ReLU か GELU に替える。", Remedy.REPLACE_SIGMOID),
+            Cure("正規化を入れる。", Remedy.NORMALISE),
+            Cure("残差接続を入れる。", Remedy.ADD_RESIDUAL),
         ),
         "sec-vanishing",
     ),
@@ -216,9 +262,9 @@ _TABLE = (
         "indistinguishable",
         "どの標本でも層の出力がほぼ同じで、入力の違いが失われている。",
         (
-            "重みを He か Xavier の大きさにし、バイアスを 0 にする。",
-            "原点で 0 になる活性化関数に替える。",
-            "正規化を入れる。",
+            Cure("重みを He か Xavier の大きさにし、バイアスを 0 にする。", Remedy.INITIALISE),
+            Cure("原点で 0 になる活性化関数に替える。"),
+            Cure("正規化を入れる。", Remedy.NORMALISE),
         ),
         "sec-meanfield",
     ),
@@ -226,14 +272,17 @@ _TABLE = (
         "更新が大きすぎる",
         "step-large",
         "1 回の更新が大きすぎて、損失が下がらずに跳ねる。",
-        ("学習率を 1/10 か 1/30 にする。", "勾配をクリップする。ウォームアップを使う。"),
+        (
+            Cure("学習率を 1/10 か 1/30 にする。"),
+            Cure("勾配をクリップする。ウォームアップを使う。"),
+        ),
         "sec-diagnosis",
     ),
     Verdict(
         "更新が小さすぎる",
         "step-small",
         "1 回の更新が重みをほとんど動かさない。",
-        ("学習率を 10 倍ずつ上げて、損失が下がり始めるところを探す。",),
+        (Cure("学習率を 10 倍ずつ上げて、損失が下がり始めるところを探す。"),),
         "sec-diagnosis",
     ),
 )

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ def run_jobs(
     _check_executor(executor)
     threads = min(cpus(), seeds * len(parts))
     _check_memory(nbytes * (threads if executor is None else 1))
-    children = rng.spawn(seeds)
+    children = _children(rng, seeds)
     _keep_freed_memory()
     jobs = [Job(i, child, part) for i, child in enumerate(children) for part in parts]
     # 小さな行列積では BLAS の中の並列化は遅くなるだけなので、並列はチャンクの単位でとる
@@ -60,6 +61,16 @@ def run_jobs(
             return _gather(run, jobs, nbytes, executor)
         with ThreadPoolExecutor(threads) as pool:
             return _gather(run, jobs, nbytes, pool)
+
+
+def _children(rng: np.random.Generator, seeds: int) -> list[np.random.Generator]:
+    try:
+        return rng.spawn(seeds)
+    except TypeError as error:
+        raise ValueError(
+            "rng から、seed ごとの独立な乱数列を作れません。np.random.default_rng(0) のように種から"
+            f"作った rng を渡してください。受け取った値: {rng!r}"
+        ) from error
 
 
 def _gather(run: Run, jobs: Sequence[Job], nbytes: int, executor: Executor) -> list[Any]:
@@ -71,7 +82,7 @@ def _gather(run: Run, jobs: Sequence[Job], nbytes: int, executor: Executor) -> l
         for job in jobs:
             futures[_submit(executor, work, run, job)] = job
         for future in as_completed(futures):
-            _check_finished(future, futures[future])
+            _check_finished(future, futures[future], run)
             bar.update(futures[future].size)
     return [future.result() for future in futures]
 
@@ -98,19 +109,36 @@ def _keep_freed_memory() -> None:
     np.empty(LARGE, np.uint8)
 
 
-def _check_finished(future: Future[Any], job: Job) -> None:
+def _check_finished(future: Future[Any], job: Job, run: Run) -> None:
     error = future.exception()
+    if isinstance(error, pickle.PicklingError | AttributeError | TypeError) and not _travels(run):
+        raise TypeError(
+            "run を別のプロセスに送れません。lambda や、関数の中で作った関数は送れないので、"
+            "モジュールのいちばん外側で def した関数に変えてください (自作の Activation や"
+            " Initializer の関数も同じです)。または executor を省いてください。"
+            f"受け取った値: {run!r}"
+        ) from error
     if isinstance(error, BrokenExecutor):
         raise RuntimeError(
             f"{job}の計算が終わる前に、計算していたプロセスがなくなりました。"
             "スクリプトで ProcessPoolExecutor を使うときは、executor を作って計算する部分を "
             'if __name__ == "__main__": の中に置いてください。Windows や macOS では、置かないと'
-            "どのプロセスも始まりません。置いてあるなら、メモリー不足などで止められています。"
+            "どのプロセスも始まりません。ノートブックでは、run を .py ファイルに書いて import して"
+            "ください。どちらでもなければ、メモリー不足などで止められています。"
             "新しい executor で、同じ seed の rng から走らせ直せば、同じ結果になります。"
         ) from error
     if error is not None:
         error.add_note(f"{job}を計算しているときに起きました。")
         raise error
+
+
+def _travels(run: Run) -> bool:
+    """別のプロセスに送れるか。"""
+    try:
+        pickle.dumps(run)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
 
 
 @contextmanager

@@ -343,4 +343,4 @@ def _read_bytes(path: Path) -> bytes:
 def _path(name: str, value: object) -> Path:
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} にはパスを渡してください。受け取った値: {value!r}")
-    return Path(value)
+    return Path(value).expanduser()

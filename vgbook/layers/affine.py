@@ -20,6 +20,11 @@ class Layer(Protocol):
     ----------
     params, grads : dict of str to ndarray
         学習する配列と、その勾配。キーも形も互いに同じです。
+
+    Notes
+    -----
+    `forward` も `backward` も、受け取った配列に書き込みません。中に層をもつ層は、その列を
+    ``branch`` に入れます。推論への切り替えも診断も、そこをたどって中の層に届きます。
     """
 
     params: dict[str, Array]
@@ -89,6 +94,7 @@ class Affine:
         *ensemble, n_in, n_out = self.params["W"].shape
         return f"Affine({n_in}, {n_out}{f', ensemble={tuple(ensemble)}' if ensemble else ''})"
 
+    @np.errstate(under="ignore")  # 深いネットワークの小さな値は 0 に丸めてよい
     def forward(self, x: Array) -> Array:
         """z = xW + b。"""
         self.x = x = signal("x", x, width=self.n_in)
@@ -96,11 +102,13 @@ class Affine:
         z += self.params["b"]  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
         return z
 
+    @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """δ を受け取り、dW と db を残し、δWᵀ を返す。"""
         dx: Array = self.gradients(dy) @ self.params["W"].mT
         return dx
 
+    @np.errstate(under="ignore")
     def gradients(self, dy: Array) -> Array:
         """dW と db だけを残し、δ をそのまま返す。δWᵀ を使う前の層がないときのため。"""
         dy = upstream(dy, getattr(self, "x", None), width=self.params["W"].shape[-1])

@@ -28,6 +28,7 @@ def _standardize(x: Array, axis: int, eps: float) -> tuple[Array, Array, Array, 
     mean = x.mean(axis=axis, keepdims=True)
     centered = x - mean
     var = np.square(centered).mean(axis=axis, keepdims=True)
+    var[np.isinf(var)] = np.nan  # あふれた分散で割って、出力を黙って 0 にしないように
     inv_std = 1.0 / np.sqrt(var + eps)
     centered *= inv_std
     return centered, inv_std, mean, var
@@ -130,6 +131,7 @@ class BatchNorm:
     def __repr__(self) -> str:
         return f"BatchNorm({_sizes(self.params['gamma'])})"
 
+    @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """正規化して γ 倍し β を足す。学習時は移動平均も進める。"""
         x = signal("x", x, width=self.n_in)
@@ -156,6 +158,7 @@ class BatchNorm:
         self.running_mean += self.momentum * (mean - self.running_mean)
         self.running_var += self.momentum * (var - self.running_var)
 
+    @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """dγ と dβ を残し ∂L/∂x を返す。推論時は統計が定数なので γ/√(v+ε) 倍だけ。"""
         dy = upstream(dy, getattr(self, "x_hat", None))
@@ -225,6 +228,7 @@ class LayerNorm:
     def __repr__(self) -> str:
         return f"LayerNorm({_sizes(self.params['gamma'])})"
 
+    @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """標本ごとに正規化して γ 倍し β を足す。"""
         x = signal("x", x, width=self.n_in)
@@ -233,6 +237,7 @@ class LayerNorm:
         y += self.params["beta"]
         return y
 
+    @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """dγ と dβ を残し ∂L/∂x を返す。"""
         dy = upstream(dy, getattr(self, "x_hat", None))

@@ -81,6 +81,7 @@ class Recurrent:
         members = f", ensemble={tuple(ensemble)}" if ensemble else ""
         return f"Recurrent({n_in}, {n}, {self.activation}{members})"
 
+    @np.errstate(under="ignore")
     def forward(self, x: Array) -> Array:
         """入力の列 x (..., T, N, n_in) から、隠れ状態の列 h (..., T, N, n) を返す。"""
         Wx, Wh, b = self.params.values()
@@ -96,6 +97,7 @@ class Recurrent:
         self.z, self.h = np.stack(zs, axis=-3), np.stack(hs, axis=-3)
         return self.h
 
+    @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """各時刻の ∂L/∂h_t から ∂L/∂x を返し、全時刻の和を ``grads`` に残す。"""
         Wx, Wh, _ = self.params.values()

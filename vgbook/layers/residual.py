@@ -6,6 +6,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from vgbook._edge import Array, check_positive, signal
 from vgbook.layers.affine import Layer, check_layers
 
@@ -36,7 +38,6 @@ class Residual:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from vgbook.layers.affine import Affine
     >>> block = Residual([Affine(np.zeros((2, 2)))])
     >>> block.forward(np.array([[1.0, 2.0]]))
@@ -72,6 +73,7 @@ class Residual:
             for name, array in getattr(layer, kind).items()
         }
 
+    @np.errstate(under="ignore")
     def forward(self, x: Array) -> Array:
         """y = x + αF(x)。"""
         h = x = signal("x", x)
@@ -84,6 +86,7 @@ class Residual:
             )
         return x + self.scale * h
 
+    @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """素通りする勾配と、枝を通る勾配の和。"""
         dy = signal("dy", dy)

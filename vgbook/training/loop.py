@@ -23,7 +23,14 @@ from vgbook._edge import (
 from vgbook._progress import progress_bar
 from vgbook.layers.normalization import BatchNorm
 from vgbook.network import Network, check_network
-from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
+from vgbook.training.losses import (
+    Loss,
+    check_loss,
+    loss_and_gradient,
+    mean_squared_error,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
 from vgbook.training.optimizers import check_optimizer
 
 CHUNK = 100
@@ -126,7 +133,7 @@ def fit(
     steps: int,
     batch_size: int,
     rng: np.random.Generator,
-    loss: Callable[[Array, Array], tuple[Array, Array]] = softmax_cross_entropy,
+    loss: Loss = softmax_cross_entropy,
     x_test: Array | None = None,
     labels_test: Array | None = None,
     evaluate_every: int | None = None,
@@ -162,7 +169,8 @@ def fit(
     reevaluate : bool
         True なら、損失を更新の後に同じミニバッチで測り直します (『ゼロから作る』6.2.4 の流儀)。
     watch : callable, optional
-        毎ステップ、逆伝播の後・更新の前に ``watch(step, network)`` を呼びます。
+        毎ステップ、逆伝播の後・更新の前に ``watch(step, network)`` を呼びます。重みはその場で
+        書き換わるので、残しておくなら ``copy()`` します。
     progress : bool
         進み具合を表示するか。
 
@@ -192,7 +200,7 @@ def fit(
     >>> bool(accuracy(network, x, labels) > 0.95), history.loss.shape
     (True, (200,))
     """
-    check_callable("loss", loss)
+    check_loss(loss)
     if watch is not None:
         check_callable("watch", watch)
     check_flag("reevaluate", reevaluate)
@@ -222,7 +230,7 @@ def fit(
     with np.errstate(all="ignore"), progress_bar(steps, "学習", show=progress) as bar:
         for step in range(steps):
             batch = rng.integers(len(x), size=batch_size)
-            losses[step], dy = loss(network.forward(x[batch]), labels[batch])
+            losses[step], dy = loss_and_gradient(loss, network.forward(x[batch]), labels[batch])
             network.gradients(dy)
             if watch is not None:
                 watch(step, network)
@@ -258,11 +266,15 @@ def _check_pair(
     x = check_data(x_name, x, width=network.n_in)
     if x.ndim != 2:
         raise ValueError(f"{x_name} の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
-    if loss is not mean_squared_error and (
-        loss in (None, softmax_cross_entropy) or _are_classes(labels)
-    ):
+    of_classes = (None, softmax_cross_entropy, sigmoid_cross_entropy)
+    if loss is not mean_squared_error and (loss in of_classes or _are_classes(labels)):
         # 出力が 1 つなら、その正負で 2 クラスに分ける
         return x, check_labels(labels_name, labels, size=len(x), classes=max(n_out, 2))
+    if as_array(labels_name, labels).shape == (len(x),):
+        raise ValueError(
+            f"目標の値 {labels_name} の形は ({len(x)}, {n_out}) でなければなりません。1 列なら"
+            f" {labels_name}[:, None] と軸を足します。受け取った形: ({len(x)},)"
+        )
     targets = check_data(labels_name, labels, width=n_out)
     if len(targets) != len(x):
         raise ValueError(

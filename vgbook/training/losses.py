@@ -4,10 +4,51 @@
 集団の要素ごとに 1 つの損失が残ります。
 """
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import numpy as np
 
-from vgbook._edge import Array, check_labels, check_real, signal
+from vgbook._edge import Array, check_callable, check_labels, check_real, signal
 from vgbook.activations import sigmoid, softplus
+
+Loss: TypeAlias = Callable[[Array, Any], tuple[Any, Array]]
+"""``(出力, 正解)`` から ``(損失, ∂L/∂出力)`` を返す関数。"""
+
+
+def check_loss(loss: object) -> None:
+    """``loss`` が NumPy の配列を受け取る損失関数であることを確かめる。"""
+    check_callable("loss", loss)
+    if str(getattr(loss, "__module__", "")).partition(".")[0] == "torch":
+        raise TypeError(
+            "loss には softmax_cross_entropy のように (損失, ∂L/∂出力) を返す関数を渡してください。"
+            f"PyTorch の損失は、PyTorch のモデルでだけ使えます。受け取った値: {loss!r}"
+        )
+
+
+def loss_and_gradient(loss: Loss, y: Array, labels: Any) -> tuple[Any, Array]:
+    """``loss`` を呼び、集団の要素ごとの損失と、出力と同じ形の勾配の組であることを確かめる。
+
+    Examples
+    --------
+    >>> loss_and_gradient(lambda y, labels: 0.5, np.zeros((1, 2)), None)
+    Traceback (most recent call last):
+        ...
+    TypeError: loss は (損失, ∂L/∂出力) の組を返さなければなりません。受け取った値: 0.5
+    """
+    found = loss(y, labels)
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise TypeError(
+            f"loss は (損失, ∂L/∂出力) の組を返さなければなりません。受け取った値: {found!r}"
+        )
+    value, dy = found
+    if np.shape(value) != y.shape[:-2] or np.shape(dy) != y.shape:
+        raise ValueError(
+            f"loss の返す ∂L/∂出力 の形は {y.shape}、損失の形は {y.shape[:-2]} (1 つのネットワーク"
+            "なら 1 つの数) でなければなりません。"
+            f"受け取った形: {np.shape(dy)} と {np.shape(value)}"
+        )
+    return value, dy
 
 
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
@@ -173,6 +214,7 @@ def mean_squared_error(y: Array, t: Array) -> tuple[Array, Array]:
             f"y と t の (標本数, 次元) は同じで空でなく、t に余分な軸がないようにしてください。"
             f"受け取った形: {y.shape} と {t.shape}"
         )
-    diff = y - t
     size = y.shape[-2]
-    return np.square(diff).sum(axis=(-2, -1)) / (2 * size), diff / size
+    with np.errstate(under="ignore"):
+        diff = y - t
+        return np.square(diff).sum(axis=(-2, -1)) / (2 * size), diff / size

@@ -7,13 +7,16 @@
 ネットワークのほうを写しに替えて続けるなら、``bind(network)`` で記録を引き継ぎます。
 """
 
+import inspect
+import operator
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, check_fraction, check_number, check_positive
+from vgbook._edge import Array, Shape, check_fraction, check_number, check_positive
+from vgbook.layers.affine import Layer
 from vgbook.network import Network, check_layered
 
 
@@ -34,11 +37,21 @@ def _pairs(network: object) -> Iterator[tuple[Array, Array]]:
     return network.pairs()
 
 
+class _Optimizer:
+    """最適化手法の表示。引数を、渡したとおりに並べる。"""
+
+    def __repr__(self) -> str:
+        names = inspect.signature(type(self)).parameters
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({settings})"
+
+
 class _Record:
     """過去の勾配の記録。重みと同じ形の 0 から始まり、1 つのネットワークだけに属する。"""
 
     def __init__(self) -> None:
         self.network: Network | None = None
+        self.layers: list[Layer] = []
         self.arrays: list[Array] = []
 
     def of(self, network: Network) -> list[Array]:
@@ -54,28 +67,50 @@ class _Record:
             )
         if self.network is None:
             self.bind(network)
+        self._check_layers(network)
         return self.arrays
+
+    def _check_layers(self, network: Network) -> None:
+        """記録を貯めてから、層を足したり並べ替えたりしていないこと。"""
+        layers = list(network.leaves())
+        same = len(layers) == len(self.layers) and all(map(operator.is_, layers, self.layers))
+        if not same or _shapes(network) != [array.shape for array in self.arrays]:
+            raise ValueError(
+                "勾配の記録を貯めた後で、network の層か重みの形が変わっています。記録は新しい重みの"
+                "ものではないので、最適化手法を新しく作ってください。"
+                f"受け取った値: {network!r}"
+            )
 
     def bind(self, network: Network) -> None:
         """これからは ``network`` の記録とする。"""
         check_layered(network)
-        shapes = [param.shape for layer in network for param in layer.params.values()]
+        shapes = _shapes(network)
         kept = [array.shape for array in self.arrays]
         if kept and kept != shapes:
             raise ValueError(
                 "network の重みの形は、勾配の記録の形と同じでなければなりません。"
                 f"記録の形: {kept}、受け取った形: {shapes}"
             )
-        self.network = network
+        self.network, self.layers = network, list(network.leaves())
 
     def __getstate__(self) -> dict[str, Any]:
         # ネットワークは保存しない。読み戻した記録は、次に渡されたネットワークのものになる
-        return {"network": None, "arrays": self.arrays}
+        return {"network": None, "layers": [], "arrays": self.arrays}
+
+
+def _beside(members: Array, grad: Array) -> Array:
+    """集団の要素ごとの値 (...) を、勾配と掛けられる形 (..., 1, 1) にする。"""
+    shape = np.shape(members)
+    return np.reshape(members, (*shape, *(1,) * (np.ndim(grad) - len(shape))))
+
+
+def _shapes(network: Network) -> list[Shape]:
+    return [param.shape for layer in network for param in layer.params.values()]
 
 
 def _root(s: Array) -> Array:
     """√s。二乗があふれた要素は NaN にする。0 の更新で止まったまま、学習して見えないように。"""
-    root: Array = np.sqrt(s)
+    root: Array = np.sqrt(s)[...]  # 0 次元でも、書き換えられる配列のまま
     root[np.isinf(root)] = np.nan
     return root
 
@@ -89,7 +124,7 @@ def check_optimizer(optimizer: object) -> None:
         )
 
 
-class SGD:
+class SGD(_Optimizer):
     r"""確率的勾配降下法。
 
     .. math:: W \leftarrow W - \eta\, g
@@ -118,13 +153,14 @@ class SGD:
     def __init__(self, lr: ArrayLike) -> None:
         self.lr = _learning_rate(lr)
 
+    @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
         for param, grad in _pairs(network):
             param -= _rate(self.lr, param) * grad
 
 
-class Momentum:
+class Momentum(_Optimizer):
     r"""慣性項つきの勾配降下法。
 
     .. math:: v \leftarrow \mu v + g, \qquad W \leftarrow W - \eta\, v
@@ -155,6 +191,7 @@ class Momentum:
         self.momentum = momentum
         self.v = _Record()
 
+    @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
         for (param, grad), v in zip(_pairs(network), self.v.of(network), strict=True):
@@ -167,12 +204,12 @@ class Momentum:
         self.v.bind(network)
 
 
-class Nesterov:
+class Nesterov(_Optimizer):
     r"""先回りして勾配を見る、慣性項つきの勾配降下法 (ネステロフの加速)。
 
     .. math:: v \leftarrow \mu v + g, \qquad W \leftarrow W - \eta\,(g + \mu v)
 
-    出典: Sutskever et al. (2013), 式 3 と式 4。勾配を、慣性で進んだ先の点
+    出典: Nesterov (1983)。式は Sutskever et al. (2013), 式 3 と式 4。勾配を、慣性で進んだ先の点
     :math:`W - \eta\mu v` で測る元の形を、その点そのものを重みとして書き直した式です。PyTorch の
     ``SGD(nesterov=True)`` と同じ更新です。
 
@@ -200,6 +237,7 @@ class Nesterov:
         self.momentum = momentum
         self.v = _Record()
 
+    @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
         for (param, grad), v in zip(_pairs(network), self.v.of(network), strict=True):
@@ -212,7 +250,7 @@ class Nesterov:
         self.v.bind(network)
 
 
-class AdaGrad:
+class AdaGrad(_Optimizer):
     r"""AdaGrad。
 
     .. math:: s \leftarrow s + g^2, \qquad W \leftarrow W - \eta\,\frac{g}{\sqrt s+\varepsilon}
@@ -243,6 +281,7 @@ class AdaGrad:
         self.eps = eps
         self.s = _Record()
 
+    @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
         for (param, grad), s in zip(_pairs(network), self.s.of(network), strict=True):
@@ -254,7 +293,7 @@ class AdaGrad:
         self.s.bind(network)
 
 
-class RMSProp:
+class RMSProp(_Optimizer):
     r"""RMSProp。
 
     .. math:: s \leftarrow \alpha s + (1-\alpha) g^2, \qquad
@@ -289,6 +328,7 @@ class RMSProp:
         self.alpha, self.eps = alpha, eps
         self.s = _Record()
 
+    @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
         for (param, grad), s in zip(_pairs(network), self.s.of(network), strict=True):
@@ -301,7 +341,7 @@ class RMSProp:
         self.s.bind(network)
 
 
-class Adam:
+class Adam(_Optimizer):
     r"""Adam。
 
     .. math:: m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
@@ -348,6 +388,7 @@ class Adam:
         self.m = _Record()
         self.s = _Record()
 
+    @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
         beta1, beta2 = self.betas
@@ -367,7 +408,7 @@ class Adam:
         self.s.bind(network)
 
 
-class AdamW:
+class AdamW(_Optimizer):
     r"""AdamW: 重みの減衰を、勾配に混ぜずに別に掛ける Adam。
 
     .. math:: m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
@@ -410,6 +451,7 @@ class AdamW:
         weight_decay: float = 0.01,
     ) -> None:
         self.adam = Adam(lr, betas=betas, eps=eps)
+        self.betas, self.eps = betas, eps
         self.weight_decay = check_number("weight_decay", weight_decay, least=0)
 
     @property
@@ -417,6 +459,11 @@ class AdamW:
         """学習率 η。"""
         return self.adam.lr
 
+    @lr.setter
+    def lr(self, lr: ArrayLike) -> None:
+        self.adam.lr = lr
+
+    @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
         self.adam.m.of(network)  # 別のネットワークなら、重みを減らす前に断る
@@ -429,7 +476,7 @@ class AdamW:
         self.adam.bind(network)
 
 
-class Clip:
+class Clip(_Optimizer):
     r"""勾配のノルムを切り詰めてから、別の最適化手法で更新する。
 
     .. math:: g \leftarrow g \cdot \min\!\left(1, \frac{\theta}{\lVert g \rVert}\right)
@@ -471,20 +518,34 @@ class Clip:
         """切り詰めた後に使う学習率。"""
         return getattr(self.optimizer, "lr", 1.0)
 
+    @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """勾配を切り詰めて、重みを 1 回更新する。"""
         grads = [grad for _, grad in _pairs(network)]
-        tops = [np.abs(grad).max(axis=(-2, -1), keepdims=True) for grad in grads]
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        axes = [tuple(range(len(network.ensemble), np.ndim(grad))) for grad in grads]
+        with np.errstate(over="ignore", invalid="ignore"):
             # 最大値で割ってから 2 乗する。大きな勾配の 2 乗があふれて、更新が 0 にならないように
-            top = np.maximum.reduce(tops)
+            top = np.maximum.reduce(
+                [np.abs(g).max(axis=a) for g, a in zip(grads, axes, strict=True)]
+            )
             scale = np.where(top == 0, 1, top)
-            squares = [np.square(g / scale).sum(axis=(-2, -1), keepdims=True) for g in grads]
+            squares = [
+                np.square(g / _beside(scale, g)).sum(axis=a)
+                for g, a in zip(grads, axes, strict=True)
+            ]
             relative = np.sqrt(sum(squares))  # ‖g‖ = scale · relative
             small = scale * relative <= self.max_norm
             factor = self.max_norm / np.where(top == 0, 1, relative)
-            for grad in grads:
-                grad[...] = np.where(small, grad, grad / scale * factor)
+            for layer in network.leaves():
+                # 新しい配列に入れ替える。切り詰める前の勾配を残している人の記録を変えないように
+                layer.grads.update(
+                    {
+                        name: np.where(
+                            _beside(small, g), g, g / _beside(scale, g) * _beside(factor, g)
+                        )
+                        for name, g in layer.grads.items()
+                    }
+                )
         self.optimizer.step(network)
 
     def bind(self, network: Network) -> None:

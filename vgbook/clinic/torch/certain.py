@@ -9,7 +9,7 @@ from torch import nn
 
 from vgbook.clinic.record import Finding, finding
 from vgbook.clinic.torch.courses import constant_answer
-from vgbook.clinic.torch.hooks import RECURRENT, drift
+from vgbook.clinic.torch.hooks import RECURRENT, dense, drift
 from vgbook.clinic.torch.measure import Measurement
 from vgbook.clinic.torch.subject import Subject, tensors
 
@@ -220,7 +220,7 @@ def half_precision(subject: Subject, measured: Measurement) -> Iterator[Finding]
     grads: dict[str, Any] = {}
     (scaled.value() * 2.0**14).backward()
     for name, p in scaled.trainable().items():
-        grads[name] = p.grad
+        grads[name] = dense(p.grad)
     lost = []
     for watched in small:
         grad, other = measured.grads.get(watched.parameter), grads.get(watched.parameter)

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
 from vgbook.clinic.torch.subject import tensors
+from vgbook.clinic.verdicts import Remedy
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 NORMS = ("layer_norm", "rms_norm")
@@ -50,9 +51,15 @@ def rms(a: torch.Tensor) -> float:
 
 
 def spread(a: torch.Tensor) -> float:
-    """標本による違い: ユニットごとの、標本にわたる標準偏差の RMS。"""
-    a = a.detach().double()
-    return float(a.var(0, unbiased=False).mean().sqrt()) if a.ndim and a.numel() else float("nan")
+    """標本による違い: ユニットごとの、標本にわたる標準偏差の RMS。標本が 1 個なら測れない。"""
+    if a.ndim == 0 or a.numel() == 0 or (a.ndim > 1 and len(a) == 1):
+        return float("nan")
+    return float(a.detach().double().var(0, unbiased=False).mean().sqrt())
+
+
+def dense(gradient: torch.Tensor | None) -> torch.Tensor | None:
+    """疎な勾配 (``nn.Embedding(sparse=True)`` など) も、ふつうの配列として測る。"""
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
 def weight_name(module: nn.Module) -> str:
@@ -76,14 +83,14 @@ def rectifies(name: str, args: Any, kwargs: Any) -> bool:
     return name in CLAMPS and isinstance(low, int | float) and low == 0 and high is None
 
 
-def already(model: nn.Module, functions: Collection[str], residual: bool) -> frozenset[str]:
-    """モデルがもうしていること。治し方の文にある語で答える。"""
-    words = {"残差接続"} if residual else set()
+def already(model: nn.Module, functions: Collection[str], residual: bool) -> frozenset[Remedy]:
+    """モデルがもうしている治し方。"""
+    done = {Remedy.ADD_RESIDUAL} if residual else set()
     if any("Norm" in type(module).__name__ for module in model.modules()):
-        words.add("正規化を入れる")
+        done.add(Remedy.NORMALISE)
     if "sigmoid" not in functions:
-        words.add("シグモイド")
-    return frozenset(words)
+        done.add(Remedy.REPLACE_SIGMOID)
+    return frozenset(done)
 
 
 def drift(module: Any, mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:
@@ -278,8 +285,8 @@ class Recorder(TorchFunctionMode):
 
 
 def dead_share(y: torch.Tensor) -> float:
-    """どの標本でも 0 のユニットの割合。4 次元なら、ユニットはチャネル。"""
-    if y.ndim < 2:
+    """どの標本でも 0 のユニットの割合。4 次元なら、ユニットはチャネル。標本が 1 個なら測らない。"""
+    if y.ndim < 2 or (y.ndim == 2 and len(y) == 1):
         return 0.0
     axes = [0, *range(2, y.ndim)] if y.ndim >= 4 else [*range(y.ndim - 1)]
     return float((y == 0).all(dim=axes[0] if len(axes) == 1 else tuple(axes)).double().mean())

@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vgbook.clinic.record import LayerRecord, Thresholds
-from vgbook.clinic.torch.hooks import Recorder, Watched, rms
+from vgbook.clinic.torch.hooks import Recorder, Watched, dense, rms
 from vgbook.clinic.torch.subject import Subject, tensors
 
 
@@ -75,7 +75,7 @@ def measure(subject: Subject, limits: Thresholds) -> Measurement:
         connected = value.requires_grad
         if connected:
             value.backward()
-    grads = {name: p.grad for name, p in subject.trainable().items()}
+    grads = {name: dense(p.grad) for name, p in subject.trainable().items()}
     layers = [
         w.record for w in recorder.watched.values() if isfinite(w.record.h) or w.record.overflow
     ]
@@ -99,7 +99,7 @@ def _check_scalar(value: Any) -> None:
 
 
 def _gradient(watched: Watched) -> None:
-    grad = watched.module.get_parameter(watched.weight).grad
+    grad = dense(watched.module.get_parameter(watched.weight).grad)
     record = watched.record
     record.dW = rms(grad) if grad is not None else float("nan")
     broken = [

@@ -17,8 +17,9 @@ from vgbook.clinic.torch.certain import certainties
 from vgbook.clinic.torch.courses import initial_rate, run
 from vgbook.clinic.torch.hooks import already
 from vgbook.clinic.torch.measure import Measurement, measure
-from vgbook.clinic.torch.subject import Subject, untouched
+from vgbook.clinic.torch.subject import Subject, tensors, untouched
 from vgbook.clinic.torch.suspects import suspects
+from vgbook.clinic.verdicts import Remedy
 
 # これらが見つかれば、ほかの原因を試しても確かめられない
 DECISIVE = (
@@ -51,7 +52,7 @@ def diagnose_torch(
         report = Diagnosis(measured.layers, [], notes=_notes(subject, measured))
         done = already(subject.model, measured.recorder.functions, measured.recorder.residual)
         for each in (*certain, *found):
-            each.advise(done)
+            each.cures = each.verdict.advice(done)
         slugs = {f.slug for f in certain}
         if optimizer is None or not trial or not measured.connected or "non-finite" in slugs:
             return _with(report, certain or found, found)
@@ -85,7 +86,7 @@ def _court(
     measured: Measurement,
     found: list[Finding],
     limits: Thresholds,
-    done: frozenset[str],
+    done: frozenset[Remedy],
     deadline: float,
 ) -> Court:
     def train(name: str, changes: tuple[Change, ...], steps: int, enough: float) -> Trial:
@@ -111,8 +112,12 @@ def _court(
 def _measured(subject: Subject, limits: Thresholds) -> Measurement:
     try:
         return measure(subject.copy(), limits)
-    except ValueError as error:
+    except Exception as error:
         if "more than 1 value per channel" not in str(error):
+            error.add_note(
+                "1 回目の順伝播、損失、逆伝播のどれかで起きました。model(x) と loss(出力, y) が"
+                "そのままで動くか、x と y がテンソルで、型と形がモデルに合うかを確かめてください。"
+            )
             raise
         raise ValueError(
             "学習モードのバッチ正規化に、標本が 1 個しか渡されていません。"
@@ -136,6 +141,14 @@ def _check_arguments(model: nn.Module, x: Any, loss: Any, optimizer: Any, step: 
             "model に学習するパラメーターがありません。"
             "nn.Linear などの層をもつモデルを渡してください。"
         )
+    if isinstance(model, torch.jit.ScriptModule) or any(p.is_meta for p in model.parameters()):
+        raise TypeError(
+            "model には、層の中を測れるふつうの nn.Module を渡してください。TorchScript に変える"
+            "前の、重みが meta デバイスにないモデルです。"
+            f"受け取った型: {type(model).__name__}"
+        )
+    if not any(t.numel() for t in tensors(x)) and tensors(x):
+        raise ValueError("x には 1 個以上の標本を渡してください。受け取った標本の数: 0")
     if (loss is None) == (step is None):
         raise TypeError(
             "loss か step のどちらか 1 つを渡してください。loss は (出力, 正解) から、"

@@ -64,6 +64,8 @@ class Subject:
                     memo[id(tensor)] = tensor.detach().clone()
         model = copy.deepcopy(self.model, memo)
         optimizer = copy.deepcopy(self.optimizer, memo)
+        if isinstance(optimizer, torch.optim.LBFGS):  # 写しには、更新する重みの列が付いてこない
+            optimizer._params, optimizer._numel_cache = optimizer.param_groups[0]["params"], None
         return Subject(model, self.x, self.y, self.loss, self.step, optimizer)
 
     def forward(self) -> Any:

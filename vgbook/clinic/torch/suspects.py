@@ -13,6 +13,7 @@ from vgbook.clinic.torch import courses
 from vgbook.clinic.torch.hooks import drift
 from vgbook.clinic.torch.measure import Measurement
 from vgbook.clinic.torch.subject import Subject, tensors
+from vgbook.clinic.verdicts import Remedy
 
 SMALL_UPDATE = 3e-5  # 更新が重みのこの割合より小さければ、小さすぎると疑う
 LARGE_UPDATE = 3e-3  # どの行列の更新もこれより小さければ、大きすぎるとは疑わない
@@ -22,8 +23,8 @@ UNEVEN = 100.0  # 列の標準偏差の比が、これを超えれば、尺度�
 MOSTLY_DEAD = 0.9
 
 INITS = (
-    Change("He の初期値", courses.reinitialise(2**0.5), "初期"),
-    Change("Xavier の初期値", courses.reinitialise(1.0), "初期"),
+    Change("He の初期値", courses.reinitialise(2**0.5), Remedy.INITIALISE),
+    Change("Xavier の初期値", courses.reinitialise(1.0), Remedy.INITIALISE),
 )
 
 
@@ -48,7 +49,7 @@ def suspects(
 def _suspect_symptom(subject: Subject, symptoms: list[Finding], *slugs: str) -> Iterator[Suspect]:
     ill = next((s for s in symptoms if s.slug in slugs), None)
     if ill is not None:
-        norm = (Change("正規化を入れる", courses.normalise, "正規化"),)
+        norm = (Change("正規化を入れる", courses.normalise, Remedy.NORMALISE),)
         changes = (*INITS, *norm) if courses.normalisable(subject.model) else INITS
         yield Suspect(ill.slug, ill.modules, ill.evidence, changes)
 

@@ -12,6 +12,7 @@ LOADED = (
     "ipykernel.kernelapp",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
+    "matplotlib.pyplot",
     "matplotlib_fontja",
     "myst_nb",
     "sklearn.datasets",

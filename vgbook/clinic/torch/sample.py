@@ -1,0 +1,165 @@
+"""見張りの 1 回の測定: 順伝播から更新の終わりまでに、層ごとの値を集める。"""
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from vgbook.clinic.record import LayerRecord
+from vgbook.clinic.torch.hooks import (
+    BATCH_NORMS,
+    batch_statistics,
+    drift,
+    plain_name,
+    rectifies,
+    weight_name,
+)
+
+
+class _Functions(TorchFunctionMode):
+    """モデルを呼んでいる間だけ、関数の名前を残し、ReLU の出力を ``keep`` に渡す。"""
+
+    def __init__(self, keep: Callable[[torch.Tensor], None]) -> None:
+        super().__init__()
+        self.keep, self.depth = keep, 0
+        self.names: set[str] = set()
+
+    def attach(self, module: nn.Module) -> list[Any]:
+        """最も外側の呼び出しで始め、終われば (例外でも) やめる。"""
+        return [
+            module.register_forward_pre_hook(self._enter),
+            module.register_forward_hook(self._leave, always_call=True),
+        ]
+
+    def _enter(self, *_: Any) -> None:
+        self.depth += 1
+        if self.depth == 1:
+            self.__enter__()
+
+    def _leave(self, *_: Any) -> None:
+        self.depth -= 1
+        if self.depth == 0:
+            self.__exit__(None, None, None)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """テンソルの関数が呼ばれるたびに呼ばれる。"""
+        result = func(*args, **(kwargs or {}))
+        name = plain_name(func)
+        self.names.add(name)
+        if isinstance(result, torch.Tensor) and rectifies(name, args, kwargs):
+            self.keep(result)
+        return result
+
+
+class Sample:
+    """1 回の更新の測定。値は、更新が終わるまで装置の上に置いておく。"""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.calls: dict[str, dict[str, torch.Tensor]] = {}
+        self.modules: dict[str, tuple[nn.Module, str]] = {}
+        self.weights: dict[str, torch.Tensor] = {}
+        self.values: dict[str, dict[str, float]] = {}
+        self.dead: dict[str, torch.Tensor] = {}
+        self.gaps: dict[str, torch.Tensor] = {}
+        self.current = ""
+        self.complete = False
+        self.functions = _Functions(self._relu)
+        self._handles: list[Any] = []
+
+    def attach(self, model: nn.Module) -> None:
+        """行列をもつモジュールと BN にフックを付け、ReLU の出力を見る。"""
+        for name, module in model.named_modules():
+            self._handles += self.functions.attach(module)
+            weight = weight_name(module)
+            if weight:
+                self.modules[name or type(module).__name__] = module, weight
+                hook = self._hook(name or type(module).__name__)
+                self._handles.append(module.register_forward_hook(hook))
+            elif isinstance(module, BATCH_NORMS) and module.track_running_stats:
+                self._handles.append(module.register_forward_pre_hook(self._batch_norm(name)))
+
+    def detach(self) -> None:
+        """フックを外す。"""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _hook(self, name: str) -> Callable[..., None]:
+        def after(_module: nn.Module, _args: Any, output: Any) -> None:
+            y = output[0] if isinstance(output, tuple) else output
+            if not isinstance(y, torch.Tensor) or not y.requires_grad:  # 評価の順伝播は測らない
+                return
+            units = _units(y)
+            var, mean = torch.var_mean(units, 0, correction=0)
+            self.calls[name] = {
+                "h": (var + mean.square()).mean().sqrt(),
+                "distinct": var.mean().sqrt(),
+            }
+            self.current = name
+            y.register_hook(lambda grad: self._delta(name, grad))
+
+        return after
+
+    def _batch_norm(self, name: str) -> Callable[..., None]:
+        def before(module: Any, args: Any) -> None:
+            if torch.is_grad_enabled() and module.running_mean is not None:  # 評価では測らない
+                self.gaps[name] = drift(module, *batch_statistics(args[0]))
+
+        return before
+
+    def _relu(self, y: torch.Tensor) -> None:
+        if y.requires_grad and self.current:
+            self.dead[self.current] = (_units(y) == 0).all(0)
+
+    def _delta(self, name: str, grad: torch.Tensor) -> None:
+        norm = grad.detach().norm()
+        self.calls[name]["delta"] = norm / grad.numel() ** 0.5
+        self.calls[name]["delta_norm"] = norm / len(grad) ** 0.5
+
+    def remember(self, model: nn.Module) -> None:
+        """更新の前の重みと、その勾配の大きさ。"""
+        for name in self.calls:
+            module, weight = self.modules[name]
+            W = module.get_parameter(weight)
+            self.weights[name] = W.detach().clone()
+            if W.grad is not None:
+                self.calls[name]["dW"] = W.grad.norm() / W.numel() ** 0.5
+
+    def close(self, model: nn.Module, before: dict[str, torch.Tensor]) -> None:
+        """更新の後の重みと比べ、数にする。"""
+        for name, call in self.calls.items():
+            module, weight = self.modules[name]
+            W = module.get_parameter(weight).detach()
+            if name in before:
+                size = before[name].norm()
+                call["W"] = size / W.numel() ** 0.5
+                call["update"] = (W - before[name]).norm() / size
+            self.values[name] = {key: float(value) for key, value in call.items()}
+        self.weights, self.complete = {}, True
+
+    def broken(self) -> tuple[str, ...]:
+        """有限でない値のあった層。"""
+        return tuple(n for n, v in self.values.items() if not all(map(isfinite, v.values())))
+
+    def records(self, dead: dict[str, float]) -> list[LayerRecord]:
+        """診断書の層の表。"""
+        layers = []
+        for name, values in self.values.items():
+            layer = LayerRecord(name, type(self.modules[name][0]).__name__)
+            for column, value in values.items():
+                setattr(layer, column, value)
+            layer.dead = dead.get(name, 0.0)
+            layers.append(layer)
+        return layers
+
+
+def _units(y: torch.Tensor) -> torch.Tensor:
+    """ユニットを最後の軸に、ほかをまとめて最初の軸にする。4 次元なら、ユニットはチャネル。"""
+    y = y.detach()
+    if y.ndim >= 4:
+        y = y.transpose(1, -1)
+    return y.flatten(0, -2) if y.ndim > 1 else y[:, None]
