@@ -106,5 +106,8 @@ if __name__ == "__main__":
     if members := int(sys.argv[1]):
         train_members(members, 1)
     # getrusage の ru_maxrss は、このプロセスを作った親の分まで数えてしまう
-    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    status = dict(
+        line.split(":")
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    )
     print(int(status["VmHWM"].split()[0]) * 1024)

@@ -91,7 +91,9 @@ LIBRARY_NAMES = [  # 「初期値を選ぶ」の章の表
 def test_the_names_of_the_chapter_draw_the_same_weights_in_torch(ours, init, theirs):
     page = Path(__file__).parents[2] / "docs/part3/choosing.md"
     assert re.search(
-        rf"^\| `{re.escape(ours)}` \|.*\| `{re.escape(theirs)}` \|", page.read_text(), re.M
+        rf"^\| `{re.escape(ours)}` \|.*\| `{re.escape(theirs)}` \|",
+        page.read_text(encoding="utf-8"),
+        re.M,
     )
     torch.manual_seed(0)
     weight = torch.empty(N_OUT, N_IN, dtype=torch.float64)

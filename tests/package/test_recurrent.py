@@ -6,7 +6,11 @@ from peers import torch
 
 from vgbook.activations import identity, tanh
 from vgbook.initializers import orthogonal
-from vgbook.layers.recurrent import Recurrent
+from vgbook.layers.affine import Affine
+from vgbook.layers.recurrent import LastStep, Recurrent
+from vgbook.network import Network
+from vgbook.training.losses import softmax_cross_entropy
+from vgbook.training.optimizers import Adam, Clip
 
 T, N, n_in, n = 6, 4, 3, 5
 
@@ -43,6 +47,40 @@ def test_values_and_gradients_agree_with_torch():
     np.testing.assert_allclose(layer.grads["Wx"], twin.weight_ih_l0.grad.T, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(layer.grads["Wh"], twin.weight_hh_l0.grad.T, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(layer.grads["b"][0], twin.bias_ih_l0.grad, rtol=1e-11)
+
+
+def test_a_readout_after_the_last_step_learns_as_in_torch():
+    Wx, Wh, b = weights()
+    x, labels = rng(2).standard_normal((T, N, n_in)), np.array([0, 1, 1, 0])
+    W = rng(3).standard_normal((n, 2))
+    network = Network([Recurrent(Wx, Wh, tanh, b), LastStep(), Affine(W)])
+    optimizer = Clip(Adam(0.01), max_norm=0.5)
+
+    cell, readout = torch.nn.RNN(n_in, n).double(), torch.nn.Linear(n, 2).double()
+    with torch.no_grad():
+        for theirs, ours in (
+            (cell.weight_ih_l0, Wx.T), (cell.weight_hh_l0, Wh.T), (cell.bias_ih_l0, b[0]),
+            (cell.bias_hh_l0, np.zeros(n)), (readout.weight, W.T), (readout.bias, np.zeros(2)),
+        ):  # fmt: skip
+            theirs.copy_(torch.tensor(ours))
+    cell.bias_hh_l0.requires_grad_(False)  # この本の再帰の層では、バイアスは 1 つ
+    params = [p for p in (*cell.parameters(), *readout.parameters()) if p.requires_grad]
+    adam = torch.optim.Adam(params, lr=0.01)
+
+    for _ in range(30):
+        loss, dy = softmax_cross_entropy(network.forward(x), labels)
+        network.gradients(dy)
+        optimizer.step(network)
+        adam.zero_grad()
+        value = torch.nn.functional.cross_entropy(
+            readout(cell(torch.tensor(x))[0][-1]), torch.tensor(labels)
+        )
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(params, 0.5)
+        adam.step()
+        assert loss == pytest.approx(value.item(), rel=1e-5)
+    np.testing.assert_allclose(network[0].params["Wh"], cell.weight_hh_l0.detach().T, rtol=1e-4)
+    np.testing.assert_allclose(network[2].params["W"], readout.weight.detach().T, rtol=1e-4)
 
 
 @pytest.mark.parametrize("leading", [(2,), (2, 3)])

@@ -40,7 +40,9 @@ def python(script: str) -> "subprocess.Popen[str]":
 def is_running(pid: int) -> bool:
     """終わって、後始末を待つだけのもの (Z) は、数えない。"""
     status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+    return (
+        status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    )
 
 
 def wait_until_gone(*pids: int) -> None:
@@ -98,3 +100,17 @@ def test_a_killed_build_leaves_no_kernel_and_no_server(tmp_path: Path):
         assert all(map(is_running, pids))
         build.kill()
     wait_until_gone(*pids)
+
+
+def test_readers_that_were_forked_share_one_server():
+    reader = python(
+        """
+import os
+read, write = os.pipe()
+if os.fork() == 0:
+    os.write(write, kernels.server().encode())
+    os._exit(0)
+print(os.read(read, 999).decode() == kernels.server())
+"""
+    )
+    assert reader.communicate(timeout=300)[0] == "True\n"

@@ -209,7 +209,7 @@ class Nesterov(_Optimizer):
 
     .. math:: v \leftarrow \mu v + g, \qquad W \leftarrow W - \eta\,(g + \mu v)
 
-    出典: Sutskever et al. (2013), 式 3 と式 4。勾配を、慣性で進んだ先の点
+    出典: Nesterov (1983)。式は Sutskever et al. (2013), 式 3 と式 4。勾配を、慣性で進んだ先の点
     :math:`W - \eta\mu v` で測る元の形を、その点そのものを重みとして書き直した式です。PyTorch の
     ``SGD(nesterov=True)`` と同じ更新です。
 

@@ -91,3 +91,4 @@ def warm(pages: int) -> None:
         group, place = factory.GROUP_NAME, f"{__name__}:{WarmProvisioner.__name__}"
         factory.provisioners[NAME] = EntryPoint(NAME, place, group)
         factory.default_provisioner_name = NAME
+        server()  # 並列の読み手が分かれる前に始め、どの読み手にも同じ 1 つを使わせる
