@@ -338,7 +338,7 @@ def test_the_control_stays_in_view_on_a_phone(site: str, chromium: "Browser", na
     context = chromium.new_context(viewport={"width": 390, "height": 360}, bypass_csp=True)
     page = context.new_page()
     page.goto(site + name)
-    top, home, stuck = page.evaluate(
+    top, home, stuck, free = page.evaluate(
         """async () => {
           await document.fonts.ready; // 字が届いて行が動いた後で、位置を測る
           const figure = document.querySelector(".vg-figure:target");
@@ -347,13 +347,17 @@ def test_the_control_stays_in_view_on_a_phone(site: str, chromium: "Browser", na
           scrollBy({ top: past, behavior: "instant" });
           const header = document.querySelector(".mobile-header").getBoundingClientRect().bottom;
           const now = controls.getBoundingClientRect().top;
+          document.documentElement.classList.add("show-back-to-top");
+          const button = document.querySelector(".back-to-top").getBoundingClientRect();
+          const free = button.height && button.top >= controls.getBoundingClientRect().bottom;
           controls.style.position = "static";
-          return [header, controls.getBoundingClientRect().top, now];
+          return [header, controls.getBoundingClientRect().top, now, free];
         }"""
     )
     context.close()
     assert home < top, "図が画面より低くて、つまみが残るかを試せない"
     assert stuck == pytest.approx(top, abs=1)
+    assert free, "先頭へ戻るボタンが、つまみに重なる"
 
 
 def test_the_script_draws_with_the_marks_and_margins_of_python(book: Path):
