@@ -27,6 +27,10 @@ ENVIRONMENT = {
     "MALLOC_TOP_PAD_": "67108864",
 }
 
+# 並べた順のまま等分し、先に終わったほうが残りをもらう。同じファイルの試験は、たいてい同じ
+# プロセスで走るので、使い捨ての本などの支度を何度もしない
+PYTEST = ("pytest", "-n", "auto", "--dist=worksteal")
+
 
 def sync(session: nox.Session, *groups: str, inexact: bool = False) -> None:
     """uv.lock に書かれた版を、session の環境に入れる。"""
@@ -66,7 +70,7 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """試験をすべて走らせる。本とブラウザーの試験には、先に docs が、それに Chromium が要る。"""
     sync_with_torch(session, "test", "docs")
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run(*PYTEST, *session.posargs)
 
 
 @nox.session
@@ -74,7 +78,7 @@ def browser(session: nox.Session) -> None:
     """できあがった本のすべての頁を Chromium で開く。先に docs が要る。"""
     sync(session, "test", "docs")
     opened = ["tests/site", "-m", "browser", "--every-page"]
-    session.run("pytest", "-n", "auto", *opened, *session.posargs)
+    session.run(*PYTEST, *opened, *session.posargs)
 
 
 @nox.session
@@ -168,7 +172,7 @@ def versions(session: nox.Session, resolution: str) -> None:
     )
     session.run_install("uv", "pip", "install", "--quiet", "--requirements", str(pins))
     tested = ["tests/package", "vgbook", "tests/site/test_build.py"]
-    session.run("pytest", "-n", "auto", *tested, *session.posargs)
+    session.run(*PYTEST, *tested, *session.posargs)
 
 
 @nox.session

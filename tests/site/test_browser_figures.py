@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from browsing import same_shapes
 
+from vg.manuscript import Manuscript
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
+CHAPTERS = Manuscript().chapters
 FIGURES = [  # 頁と図の id
     "part1/vanishing.html#touch-depth",
     "part3/sigmoid-xavier.html#touch-distributions",
@@ -29,6 +32,13 @@ FIGURES = [  # 頁と図の id
     "part5/meanfield.html#touch-cobweb",
     "part5/residual.html#touch-residual",
 ]
+NO_NUMBER = re.compile(r"\b(?:nan|inf|None|undefined)\b|(?<![\d.])[-−]0(?:\.0*)?(?![.\d])")
+BROKEN = re.compile(r"\d [%％倍回層個]")  # 数と単位の間で、行が分かれる
+FIRST_PICTURE = """() => {
+    const pictures = [...document.querySelectorAll("article :is(figure, .vg-figure, .stepper)")];
+    const seen = pictures.filter((box) => box.checkVisibility() && box.offsetHeight > 40);
+    return Math.min(...seen.map((box) => box.getBoundingClientRect().top + scrollY));
+}"""
 BUDGET = 50.0  # ミリ秒。つまみを 1 つ動かしてから描き終わるまで
 
 
@@ -250,6 +260,31 @@ def test_the_page_works_from_a_file_and_stretches_with_its_width(book: Path, chr
     page.close()
     assert narrow < wide
     assert max(abs(first), abs(then)) < 1.5  # 印は、線の左の端の上にある
+
+
+def sentences(value: Any) -> Iterator[str]:
+    """つまみのすべての位置の、文と札。"""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from sentences(part)
+
+
+def test_every_sentence_of_a_figure_tells_numbers_with_their_units(book: Path, name: str):
+    told = list(sentences(spec(book, name)))
+    assert len(told) > 5
+    assert [text for text in told if NO_NUMBER.search(text) or BROKEN.search(text)] == []
+
+
+@pytest.mark.parametrize("chapter", [*(page.name for page in CHAPTERS), "notes", "reproduction"])
+def test_a_picture_comes_within_two_screens_of_a_phone(
+    site: str, chromium: "Browser", chapter: str
+):
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{site}{chapter}.html")
+    assert page.evaluate(FIRST_PICTURE) <= 2 * 844
+    page.close()
 
 
 def test_only_pages_with_a_figure_load_its_script(book: Path):

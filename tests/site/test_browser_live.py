@@ -158,6 +158,19 @@ def test_the_page_trains_at_once_and_again_after_a_choice(
         assert page.evaluate("document.querySelector('.vg-trainer').history.at(-1).loss") < 0.5
 
 
+def test_a_training_that_diverges_is_said_to_diverge(site: str, chromium: "Browser"):
+    with opened(chromium, f"{site}train.html", bypass_csp=True) as page:
+        box = page.locator(".vg-trainer")
+        box.get_by_role("radio", name="ReLU").check()
+        box.get_by_role("group", name="√n × 標準偏差").get_by_role(
+            "radio", name="4", exact=True
+        ).check()
+        box.get_by_role("group", name="隠れ層").get_by_role("radio", name="5").check()
+        said = box.get_by_role("status").filter(has_text="学習は発散しました。")
+        said.wait_for(timeout=20_000)
+        assert not re.search("NaN|Infinity|undefined", box.inner_html())
+
+
 def test_without_javascript_a_recorded_run_stands(site: str, chromium: "Browser"):
     with opened(chromium, f"{site}train.html", java_script_enabled=False) as page:
         assert not page.locator(".vg-trainer .vg-controls").is_visible()

@@ -14,7 +14,7 @@ from conftest import Quiet, serving
 from contrast import faint
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +29,14 @@ WATCH_SHIFTS = """
           shifts.push([entry.value, entry.sources.map((s) => s.node?.nodeName).join()]);
     }).observe({type: "layout-shift", buffered: true});
 """
+FIRST_SCRIPT = "**/documentation_options.js*"  # ほかのスクリプトは、これが動いてから動く
+DRAWN = """async () => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const drawn = () => document.querySelector("footer")
+      && performance.getEntriesByType("paint").length;
+    for (let frames = 0; frames < 1000 && !drawn(); frames++) await frame();
+    await frame();
+}"""
 LONG = 8  # これより行の多い表は、途中まで届いたところで組まれることがある
 FIRST_SCREEN = 3000  # 本文の HTML の、画面に最初に入るくらいの長さ
 MOST_SHIFT = 0.01  # 文章の動き (CLS)。0.1 までが「良い」とされる
@@ -79,17 +87,30 @@ def opened(chromium: "Browser", width: int) -> "Iterator[tuple[Page, list[str]]]
     context.close()
 
 
+def arrive(page: "Page", url: str) -> None:
+    """頁を 1 度描いてから、スクリプトが動く。遅い計算機や回線で読むときの順。"""
+    held: list[Route] = []
+
+    def hold(route: "Route") -> None:
+        held.append(route)
+
+    page.add_init_script(WATCH_SHIFTS)
+    page.route(FIRST_SCRIPT, hold)
+    page.goto(url, wait_until="commit")
+    page.evaluate(DRAWN)
+    while not held:
+        page.wait_for_timeout(10)
+    held[0].continue_()
+    page.wait_for_load_state()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_page_can_be_read_by_everyone(
     site: str, chromium: "Browser", name: str, width: int, scheme: Literal["light", "dark"]
 ):
     with opened(chromium, width) as (page, troubles):
         page.emulate_media(color_scheme=scheme)
-        page.add_init_script(WATCH_SHIFTS)
-        slow = page.context.new_cdp_session(page)
-        slow.send("Emulation.setCPUThrottlingRate", {"rate": 4})
-        page.goto(site + name)
-        slow.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+        arrive(page, site + name)
         page.evaluate(READ_TO_THE_END)
         shifts = page.evaluate("shifts")
         assert page.evaluate(OVERFLOW) <= 0, "横にはみ出す"
@@ -123,8 +144,20 @@ def test_text_stays_while_a_long_table_arrives(
     with serving(book, Slow) as site, opened(chromium, width) as (page, _):
         page.add_init_script(WATCH_SHIFTS)
         page.goto(site + name)
+        page.evaluate(DRAWN)
         shifts = page.evaluate("shifts")
     assert sum(value for value, _ in shifts) <= MOST_SHIFT, shifts
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_script_that_pushes_the_text_is_seen(site: str, chromium: "Browser", width: int):
+    push = 'document.querySelector("article").prepend("後から入る行")'
+    with opened(chromium, width) as (page, _):
+        page.route("**/book.js*", lambda route: route.fulfill(body=push))
+        arrive(page, f"{site}index.html")
+        page.evaluate(READ_TO_THE_END)
+        shifts = page.evaluate("shifts")
+    assert sum(value for value, _ in shifts) > MOST_SHIFT
 
 
 def test_the_checks_can_fail(site: str, chromium: "Browser"):

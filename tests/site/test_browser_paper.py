@@ -79,6 +79,18 @@ def test_the_check_of_lines_can_fail(site: str, chromium: "Browser"):
     page.close()
 
 
+def test_the_reading_map_fits_a_phone_with_its_minutes(site: str, chromium: "Browser"):
+    page = chromium.new_page(viewport={"width": 360, "height": 800})
+    page.goto(f"{site}index.html")
+    minutes = page.locator(".reading-map td:nth-child(4)").all()
+    assert len(minutes) > 20
+    for cell in minutes:
+        box = cell.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= 360
+    page.close()
+
+
 def test_the_check_of_paper_can_fail(site: str, chromium: "Browser"):
     page = chromium.new_page()
     page.goto(f"{site}quiz/part2.html")

@@ -107,6 +107,17 @@ def test_no_question_ends_in_a_blind_alley(page: "Page"):
     assert not page.locator(".search-elsewhere").is_visible()
 
 
+def test_an_empty_search_tells_what_can_be_asked(page: "Page"):
+    ask(page, "")
+    examples = page.locator(".search-examples:visible a")
+    queries = [example.inner_text() for example in examples.all()]
+    assert len(queries) == 4
+    assert page.locator(".search-elsewhere").is_visible()
+    for query in queries:
+        assert ask(page, query).pages
+    assert not page.locator(".search-examples").is_visible()
+
+
 def test_what_the_book_lacks_is_said_to_be_lacking(answers: dict[str, Answer]):
     lacking = [query for query, pages in QUERIES.items() if not pages]
     assert lacking

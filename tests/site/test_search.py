@@ -163,6 +163,17 @@ def test_an_older_letter_is_the_same_letter():
     assert searcher(page("頁", "誤差逆伝播法"))("誤差逆伝搬法") == ["頁"]
 
 
+@pytest.mark.parametrize("query", ["ゼイヴィア", "ゼイビア", "ぜいびあ"])
+def test_a_foreign_sound_may_be_spelled_in_two_ways(query: str):
+    assert searcher(page("頁", "ゼイビアの初期値"))(query) == ["頁"]
+
+
+def test_a_number_in_a_symptom_is_no_term():
+    find = searcher(page("10%", "10%。"), page("診断", "勾配を調べる。", names=("症状",)))
+    assert find("10%")[0] == "10%"
+    assert find("勾配が10%から減らない")[0] == "診断"
+
+
 def test_a_symptom_leads_to_the_page_of_symptoms():
     find = searcher(
         page("勾配", "勾配が減らない。" * 9), page("診断", "勾配を調べる。", names=("症状",))

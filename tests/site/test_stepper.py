@@ -3,6 +3,7 @@
 頁は file:// で開く。ファイルを渡されただけの人にも動くことを、合わせて確かめる。
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,16 @@ def test_the_neuron_is_the_network_of_the_package(page: "Page"):
         for name, expected in {"w": dw, "x": dx, "b": db}.items():
             assert result["grad"][name] == pytest.approx(expected.item(), rel=1e-12)
         assert "y" not in result["grad"]
+
+
+@pytest.mark.parametrize("title", GRAPHS)
+def test_any_number_that_is_typed_gives_numbers(page: "Page", title: str):
+    box, names = stepper(page, title), GRAPHS[title][0]
+    box.get_by_role("button", name="最後").click()
+    for typed in (1e308, -1e308, 1e-300, -0.0):
+        results(box, names, np.full((1, len(names)), typed))
+        assert not re.search(r"NaN|Infinity|\de[-+]?\d|[-−]0(?![.\d])", box.inner_text())
+    results(box, names, np.ones((1, len(names))))
 
 
 def test_each_step_is_told_and_shown(page: "Page"):

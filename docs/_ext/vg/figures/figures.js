@@ -6,6 +6,7 @@
 const vgFigures = (() => {
   const NAMESPACE = "http://www.w3.org/2000/svg";
   const TOP = 26, BOTTOM = 42, SPAN = 1000, PAD = 4; // drawing.py と同じ
+  const FAR = 1e9; // 発散した値も、絵に書ける数にする
   const MARKERS = {
     o: "M-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0-6.4 0z",
     s: "M-2.8-2.8h5.6v5.6h-5.6z",
@@ -81,7 +82,10 @@ const vgFigures = (() => {
   function takePanel(box, panel) {
     const canvas = box.querySelector(".vg-canvas"), note = box.querySelector(".vg-note"), layers = box.querySelectorAll(".drawn");
     const height = panel.height - TOP - BOTTOM, x = shareOf(panel.x), upward = shareOf(panel.y);
-    const down = (value) => height * (1 - upward(value));
+    const down = (value) => {
+      const at = height * (1 - upward(value));
+      return Number.isFinite(at) ? Math.max(-FAR, Math.min(FAR, at)) : at;
+    };
     const show = (state) => {
       if (panel.notes) note.textContent = pickText(panel.notes, state);
       const drawn = panel.series.map((series) => (series.bar ? drawBars : drawLine)(series, state, x, down, height));

@@ -26,7 +26,10 @@ const OPS = {
   },
 };
 
-const show = (number) => String(Number(number.toPrecision(4))).replace("-", "−");
+const MOST = 1000; // 入力の大きさの限り。これより大きい数を打っても、図の数は数のまま
+const raised = (exponent) => Array.from(exponent, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)] ?? "").join("");
+const show = (number) =>
+  String(Number(number.toPrecision(4))).replace(/e(.+)/, (_, exponent) => ` × 10${raised(exponent)}`).replace("-", "−");
 const inside = (number) => (number < 0 ? `(${show(number)})` : show(number)); // 式の中の負の数
 
 // 順に 1 手ずつ: 順伝播の各節、出力の 1、逆伝播の各節。手には、見えるようになる値と、それを述べる文がある
@@ -159,7 +162,9 @@ function control(node, changed) {
   const grad = html("span", { className: "grad" });
   const take = (from, to) => {
     if (!Number.isFinite(from.valueAsNumber)) return; // 書きかけの数
-    node.value = to.value = from.valueAsNumber;
+    const value = Math.max(-MOST, Math.min(MOST, from.valueAsNumber));
+    if (value !== from.valueAsNumber) from.value = value;
+    node.value = to.value = value;
     changed();
   };
   number.addEventListener("input", () => take(number, range));

@@ -17,12 +17,16 @@ for (const box of document.querySelectorAll(".vg-trainer")) {
 
   const raised = (n) => String(n).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
   const times = (ratio) => {
-    if ((ratio >= 1e-3 && ratio < 1e3) || !(ratio > 0)) return `${Number(ratio.toPrecision(3))} 倍`;
+    if ((ratio >= 1e-3 && ratio < 1e3) || ratio === 0) return `${Number(ratio.toPrecision(3))}\u00a0倍`;
     const [mantissa, exponent] = ratio.toExponential(1).split("e");
-    return `${mantissa} × 10${raised(Number(exponent))} 倍`;
+    return `${mantissa}\u00a0×\u00a010${raised(Number(exponent))}\u00a0倍`;
   };
-  const sentence = ({ loss: last, accuracy, delta: sizes }) =>
-    `${steps} 回の更新の後：損失 ${last.toFixed(2)}、正解率 ${Math.round(100 * accuracy)} %。第 1 層の δ は、出力層の ${times(sizes[0] / sizes.at(-1))}です。`;
+  const diverged = ({ loss: last, delta: sizes }) => ![last, ...sizes].every(Number.isFinite);
+  const sentence = (now, updates) => {
+    if (diverged(now)) return `${updates}\u00a0回の更新の後：損失か δ が、数で表せる範囲を超えました。学習は発散しました。`;
+    const ratio = now.delta[0] / now.delta.at(-1);
+    return `${updates}\u00a0回の更新の後：損失 ${now.loss.toFixed(2)}、正解率 ${Math.round(100 * now.accuracy)}\u00a0%。第 1\u00a0層の δ は、出力層の ${times(ratio)}です。`;
+  };
 
   function train() {
     const chosen = Object.fromEntries(spec.controls.map(({ key, values }, i) => [key, values[controls[i].now()]]));
@@ -32,15 +36,17 @@ for (const box of document.querySelectorAll(".vg-trainer")) {
     const go = () => {
       if (mine !== run) return; // 学習の途中で、選び直した
       const until = still.matches ? Infinity : performance.now() + 12;
-      while (history.length < steps && performance.now() < until) {
+      let over = false; // 発散したら、そこでやめる
+      while (!over && history.length < steps && performance.now() < until) {
         history.push(vgNetwork.step(layers, x, labels, lr));
         loss.y[history.length - 1] = history.at(-1).loss;
+        over = diverged(history.at(-1));
       }
       const now = history.at(-1);
       delta.y = [...now.delta, ...nulls(delta.x.length - now.delta.length)];
       for (const panel of panels) panel.show([]);
-      if (history.length < steps) requestAnimationFrame(go);
-      else said.textContent = sentence(now);
+      if (!over && history.length < steps) requestAnimationFrame(go);
+      else said.textContent = sentence(now, over ? history.length - 1 : steps);
     };
     said.textContent = "学習しています。";
     go();

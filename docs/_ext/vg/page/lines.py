@@ -46,18 +46,25 @@ AFTER = re.compile(r"[、。，．：；！？）」』】〕％・ー,.:;!?)\]%
 BEFORE = re.compile(r"[（「『【〔(\[]+$")
 
 
-# 3.9 × 10⁻⁷ と 34 % の、行を分けない空白
-NUMBER = re.compile(r"(?<=\d) (?=×|%|％)|(?<=×) (?=10[⁻⁰¹²³⁴-⁹]|\d)")
+# 3.9 × 10⁻⁷ と 34 % と 20 層の、行を分けない空白
+UNITS = "[×%％倍桁回個層枚本点行字種組乗分秒年章]|つ|次元|通り|時刻|ページ|[KMG]i?B|ms|ミリ秒"
+NUMBER = re.compile(rf"(?<=[\d⁰¹²³⁴-⁹]) (?={UNITS})|(?<=×) (?=10[⁻⁰¹²³⁴-⁹]|\d)")
+NO_BREAK = "\u00a0"
 
 
 def keep_numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """数と、その桁や百分率の印を、同じ行に置く。"""
+    """数と、その桁や単位を、同じ行に置く。動かせる図の文も。"""
     if app.builder.format != "html":
         return
+    before = ""  # すぐ前の字。数式は、数とみなす
     for text in list(doctree.findall(nodes.Text)):
-        if NUMBER.search(text) and not isinstance(text.parent, EXACT):
-            place = next(i for i, child in enumerate(text.parent) if child is text)
-            text.parent[place] = nodes.Text(NUMBER.sub("\u00a0", text))
+        widget = isinstance(text.parent, nodes.raw) and 'class="vg-' in text
+        if widget or not isinstance(text.parent, EXACT):
+            new = NUMBER.sub(NO_BREAK, f"{before}{text}")[len(before) :]
+            if new != text:
+                place = next(i for i, child in enumerate(text.parent) if child is text)
+                text.parent[place] = nodes.Text(new)
+        before = "0" if isinstance(text.parent, nodes.math) else text[-1:]
 
 
 def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None:

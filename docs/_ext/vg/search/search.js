@@ -240,7 +240,8 @@ function show(pages, query, dict) {
   const found = search(pages, query, dict);
   document.getElementById("search-results").replaceChildren(...found.results.slice(0, SHOWN).map((result) => entry(result, found.terms)));
   document.querySelector(".search-summary").textContent = sentence(query, found);
-  document.querySelector(".search-elsewhere").hidden = !query.trim() || found.results.length > 0;
+  document.querySelector(".search-examples").hidden = query.trim() !== "";
+  document.querySelector(".search-elsewhere").hidden = found.results.length > 0;
 }
 
 if (typeof document !== "undefined") {
@@ -253,7 +254,7 @@ if (typeof document !== "undefined") {
     const url = input.value ? `?q=${encodeURIComponent(input.value)}` : location.pathname;
     if (location.protocol !== "file:") history.replaceState(null, "", url); // 戻ったときも、同じ問いが残る
   });
-  if (query) show(pages, query, dict);
-  else if (matchMedia("(hover: hover)").matches) input.focus(); // 指の画面では、キーボードを勝手に出さない
+  show(pages, query, dict);
+  if (!query && matchMedia("(hover: hover)").matches) input.focus(); // 指の画面では、キーボードを勝手に出さない
   setTimeout(() => (pages.words ??= vocabulary(pages, dict)), 300); // 打ち間違いに備える
 }

@@ -54,10 +54,14 @@ function dictionary({ groups, variants, weak, symptoms, general }) {
   return { names, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown: new Map(groups.flat().map((name) => [keyOf(name), name])) };
 }
 
+// ゼイヴィアはゼイビア: 外来語の音の、もう 1 つの書き方
+const SOUNDS = { ヴァ: "バ", ヴィ: "ビ", ヴェ: "ベ", ヴォ: "ボ", ヴ: "ブ" };
+
 // 打たれたままの問いを、異体字のない形にする。「レイヤ-」の横棒は長音と読む。
 function clean(query, { swap }) {
   const same = query.normalize("NFKC").trim().replace(/([\u30a1-\u30fa])[-−‐–](?![a-z])/giu, "$1ー");
-  return Array.from(same, (letter) => swap.get(letter) ?? letter).join("");
+  const oneSound = same.replace(/ヴ[ァィェォ]?/g, (sound) => SOUNDS[sound]);
+  return Array.from(oneSound, (letter) => swap.get(letter) ?? letter).join("");
 }
 
 // --- 問いを語に切る --------------------------------------------------------------
@@ -127,11 +131,14 @@ function words(query, dict) {
   return once.every((part) => part.weak) ? once.map((part) => ({ ...part, weak: false })) : once;
 }
 
+// 専門の語でない語: 辞書にない漢字の語と、数 (10%、3)
+const isPlain = (part) => (part.kind === "漢" && !part.name) || /^[\d.%]+$/.test(part.text);
+
 // 「学習が進まない」のように、専門の語を使わずに症状を述べた問いには、「症状」という語を足す。
 function withSymptom(parts, query, dict) {
   if (!dict.symptom.test(fold(query))) return parts;
   const rest = parts.filter((part) => !dict.symptom.test(fold(part.text)));
-  const plain = rest.every((part) => part.weak || dict.common.has(part.key) || (part.kind === "漢" && !part.name));
+  const plain = rest.every((part) => part.weak || dict.common.has(part.key) || isPlain(part));
   return [...rest, { text: "症状", key: keyOf("症状"), kind: "漢", name: true, alike: ["症状"], weak: false, weight: plain ? 4 : 0.5 }];
 }
 
