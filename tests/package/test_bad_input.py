@@ -33,7 +33,9 @@ from vgbook import (
     orthogonal,
     relu,
     sigmoid,
+    sigmoid_cross_entropy,
     signals,
+    softmax_cross_entropy,
     stack,
     xavier,
 )
@@ -233,3 +235,25 @@ def test_an_unknown_mnist_folder_is_named(name):
 @given(folder=nothing | st.integers() | st.binary() | st.lists(st.text()))
 def test_an_mnist_folder_that_is_no_path_is_refused(folder):
     refused("folder", lambda: mnist(folder))
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "advice"),
+    [
+        (mean_squared_error, X[:, 0], "labels[:, None]"),
+        (sigmoid_cross_entropy, LABELS > 0, "labels.astype(int)"),
+        (softmax_cross_entropy, LABELS / 1, "labels.astype(int)"),
+        (softmax_cross_entropy, TARGETS, "labels.argmax(axis=1)"),
+    ],
+    ids=["1 列の目標", "真偽値", "実数の番号", "one-hot"],
+)
+def test_labels_of_another_form_are_told_how_to_change(loss, labels, advice):
+    net = mlp([N_IN, 5, 1 if loss is not softmax_cross_entropy else N_OUT], relu, he(), rng=rng())
+    bad = {"network": net, "loss": loss, "x_test": None, "labels_test": None, "labels": labels}
+    assert advice in refused("labels", lambda: fit(**{**training(), **bad}, progress=False))
+
+
+def test_a_loss_of_torch_is_refused_by_name():
+    torch = pytest.importorskip("torch")
+    loss = torch.nn.CrossEntropyLoss()
+    refused("loss", lambda: fit(**{**training(), "loss": loss}, progress=False))
