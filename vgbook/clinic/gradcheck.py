@@ -7,7 +7,7 @@
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,15 @@ from vgbook._edge import (
     check_real,
 )
 from vgbook._progress import progress_bar
+from vgbook.clinic.differences import (
+    Differences,
+    Point,
+    differences,
+    doubt,
+    measured_rounding,
+    shaken,
+    steps_of,
+)
 from vgbook.layers.affine import Activate
 from vgbook.layers.normalization import BatchNorm
 from vgbook.network import Network, check_network
@@ -33,40 +42,6 @@ from vgbook.training.losses import (
 
 ROUNDING_STEPS = 10
 """順伝播 1 回で積もる丸め誤差を、計算機イプシロンの何個分と見るか。"""
-
-
-def _default_step(dtype: Any) -> float:
-    """切り捨て h² と丸め ε/h がつり合う ∛ε を、10 のべきに丸めた刻み幅。float64 なら 1e-5。"""
-    return float(10.0 ** round(math.log10(np.cbrt(np.finfo(dtype).eps))))
-
-
-def _steps(a: Array, h: float | None, dtype: Any) -> Array:
-    """要素ごとの刻み幅。自動なら、大きな値では値に比例させて、丸めに消えないようにする。"""
-    if h is not None:
-        return np.full(a.shape, h)
-    steps: Array = _default_step(dtype) * np.maximum(1.0, np.abs(a).astype(float))
-    return steps
-
-
-def _shaken(
-    f: Callable[[], Any], a: Array, steps: Array, members: int
-) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """``members`` 本の集団の軸の後の要素を 1 つずつ動かし、(位置, f(+h), f(−h), 幅) を返す。
-
-    幅は、丸めた後に実際に動いた長さ。2h で割ると、丸めで縮んだり消えたりした刻みに気づけない。
-    """
-    for index in np.ndindex(a.shape[members:]):
-        at = (..., *index)
-        kept, step = a[at].copy(), steps[at]
-        ends, values = [], []
-        try:
-            for sign in (1, -1):
-                a[at] = kept + sign * step
-                ends.append(a[at].astype(np.result_type(a, float)))
-                values.append(f())
-        finally:
-            a[at] = kept
-        yield at, *values, ends[0] - ends[1]
 
 
 def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = None) -> Array:
@@ -122,7 +97,7 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = No
         raise ValueError(
             f"a には空でなく有限で、書き換えられる配列を渡してください。受け取った値: {a!r}"
         )
-    steps = _steps(point, h, a.dtype)
+    steps = steps_of(point, h, a.dtype)
     _check_steps(point, steps)
     kept = a.copy()
     value = check_real("f の値", f(a))
@@ -135,7 +110,7 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = No
     members = 0 if value.size == 1 else value.ndim
     gradient, moved = np.empty_like(point), False
     with progress_bar(math.prod(point.shape[members:]), "数値微分") as bar:
-        for at, plus, minus, width in _shaken(lambda: f(a), point, steps, members):
+        for at, plus, minus, width in shaken(lambda: f(a), point, steps, members):
             change = np.subtract(plus, minus)
             gradient[at] = (change if members else change.reshape(width.shape)) / width
             moved = moved or not (np.array_equal(plus, minus) and np.array_equal(plus, value))
@@ -345,7 +320,7 @@ def check_gradients(
     members, checks = len(network.ensemble), []
     with progress_bar(sum(param.size for _, param, _ in arrays), "検算") as bar:
         for name, param, grad in arrays:
-            point = _Point(param, _steps(param, h, dtype), members, loss_and_sides)
+            point = Point(param, steps_of(param, h, dtype), members, loss_and_sides)
             checks.append(_compare(name, point, grad, rounding, h))
             bar.update(param.size)
     return checks
@@ -370,100 +345,26 @@ def _repeatable(network: Network, x: Array, labels: Any, loss: Loss) -> tuple[An
     return value, dy
 
 
-class _Point(NamedTuple):
-    """微分する点: 動かす配列、要素ごとの刻み、集団の軸の数、損失と折れ目の側を返す関数。"""
-
-    a: Array
-    steps: Array
-    members: int
-    f: Callable[[], tuple[Any, Array]]
-
-
-class _Differences(NamedTuple):
-    """ある刻みでの数値微分、比べられる要素か、丸めの雑音。"""
-
-    numeric: Array
-    smooth: Array
-    noise: float
-
-
-def _compare(name: str, point: _Point, grad: Array, rounding: float, h: float | None) -> Check:
-    found = [_differences(point, 1, rounding)]
+def _compare(name: str, point: Point, grad: Array, rounding: float, h: float | None) -> Check:
+    found = [differences(point, 1, rounding)]
     check = _judge(name, grad, found[0], found[0].noise)
     if check.ok():
         return check
     # 差があるときだけ、丸めを測り、刻みを変える。切り捨てなら刻みとともに減り、逆伝播の間違いなら
     # 減らない
-    rounding = max(rounding, _measured_rounding(point))
+    rounding = max(rounding, measured_rounding(point))
     found[0] = found[0]._replace(noise=rounding / float(point.steps.min()))
     while h is None and found[-1].noise * 10 <= check.scale / 10:
-        found.append(_differences(point, 10 ** len(found), rounding))
+        found.append(differences(point, 10 ** len(found), rounding))
     if len(found) == 1:
-        found.append(_differences(point, 2, rounding))
-        return _judge(name, grad, found[0], 2 * _doubt(found, 0))
-    doubts = [_doubt(found, i) for i in range(len(found))]
+        found.append(differences(point, 2, rounding))
+        return _judge(name, grad, found[0], 2 * doubt(found, 0))
+    doubts = [doubt(found, i) for i in range(len(found))]
     best = int(np.argmin(doubts))
     return _judge(name, grad, found[best], doubts[best])
 
 
-def _measured_rounding(point: _Point) -> float:
-    """損失の丸めの大きさ。打ち消し合いで大きくなった丸めは、ε|L| より大きい。
-
-    ごく近い 8 点の値の高階の差分は、滑らかな変化なら消え、丸めの雑音だけが残る。どの階から求めても
-    ほぼ同じ大きさになる間隔のうち、最も狭いものを使う。見つからなければ 0。
-    出典: Moré and Wild (2011), Estimating computational noise, 3 節。
-    """
-    for finer in (1e6, 1e4, 1e2):
-        values = _nearby(point, point.steps / finer)
-        levels = [
-            float(np.sqrt(np.square(np.diff(values, n=k, axis=0)).mean(axis=0).max()))
-            / math.sqrt(math.comb(2 * k, k))
-            for k in (4, 5, 6)
-        ]
-        if 0 < max(levels) <= 4 * min(levels):
-            return 3 * max(levels)
-    return 0.0
-
-
-def _nearby(point: _Point, spacing: Array) -> Array:
-    """どの要素も一斉に ``spacing`` ずつ動かした 8 点の損失。"""
-    kept = point.a.copy()
-    signs = np.random.default_rng(0).choice([-1, 1], kept.shape)
-    values = []
-    try:
-        for k in range(8):
-            point.a[...] = kept + k * signs * spacing
-            values.append(np.asarray(point.f()[0], float))
-    finally:
-        point.a[...] = kept
-    return np.array(values)
-
-
-def _differences(point: _Point, finer: int, rounding: float) -> _Differences:
-    """刻みを 1/``finer`` にした数値微分。"""
-    a, steps, members, f = point._replace(steps=point.steps / finer)
-    numeric, smooth = np.zeros(a.shape), np.zeros(a.shape, dtype=bool)
-    for at, (plus, sides_plus), (minus, sides_minus), width in _shaken(f, a, steps, members):
-        numeric[at] = np.subtract(plus, minus) / np.where(width == 0, np.inf, width)
-        smooth[at] = np.all(sides_plus == sides_minus, axis=-1) & (width != 0)
-    return _Differences(numeric, smooth, rounding / float(steps.min()))
-
-
-def _doubt(found: list[_Differences], i: int) -> float:
-    """i 番目の刻みの誤差の見積もり: 丸めの雑音と、より細かい刻みとの食い違いの和。
-
-    すぐ下の刻みとは食い違いのすべてを、もっと細かい刻みとは、その雑音を超える分だけを数える。
-    """
-    here = found[i]
-    gaps = [
-        float(np.abs(finer.numeric - here.numeric)[finer.smooth & here.smooth].max(initial=0.0))
-        - (finer.noise if distance else 0.0)
-        for distance, finer in enumerate(found[i + 1 :])
-    ]
-    return here.noise + max([0.0, *gaps])
-
-
-def _judge(name: str, grad: Array, found: _Differences, noise: float) -> Check:
+def _judge(name: str, grad: Array, found: Differences, noise: float) -> Check:
     numeric, smooth, _ = found
     checked = int(np.count_nonzero(smooth))
     return Check(
