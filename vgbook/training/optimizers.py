@@ -100,8 +100,7 @@ class _Record:
 
 def _beside(members: Array, grad: Array) -> Array:
     """集団の要素ごとの値 (...) を、勾配と掛けられる形 (..., 1, 1) にする。"""
-    shape = np.shape(members)
-    return np.reshape(members, (*shape, *(1,) * (np.ndim(grad) - len(shape))))
+    return np.expand_dims(members, tuple(range(np.ndim(members) - np.ndim(grad), 0)))
 
 
 def _shapes(network: Network) -> list[Shape]:
