@@ -138,7 +138,8 @@ def watch(model: Any, optimizer: Any, *, every: int = 100, save: str | Path | No
 
     ループは書き換えません。``every`` 回に 1 回の更新だけ測り、``w.report()`` がいつでも診断書を
     返します。ループが例外で止まっても、それまでの測定は残ります。torch.compile したモデルも、
-    測る回だけ、コンパイルせずに動かして測ります。``GradScaler`` を使うと、δ は大きくした損失の勾配です。
+    測る回だけ、コンパイルせずに動かして測ります。``GradScaler`` を使うと、δ は、大きくした損失の
+    勾配です。
 
     Parameters
     ----------
