@@ -47,7 +47,7 @@ WORDS = {
 SCRIPTS = ("words.js", "slips.js", "rank.js", "search.js")
 
 
-def page(title: str, text: str, kind: str = "chapter", names: tuple[str, ...] = (), lead: str = "") -> dict:
+def page(title: str, text: str, kind: str = "chapter", names: tuple[str, ...] = ()) -> dict:
     section = {"id": "top", "name": title, "names": [], "text": text}
     return {
         "url": title,
@@ -55,7 +55,6 @@ def page(title: str, text: str, kind: str = "chapter", names: tuple[str, ...] = 
         "number": 1,
         "kind": kind,
         "names": list(names),
-        "lead": lead,
         "sections": [section],
     }
 
@@ -251,11 +250,6 @@ def test_a_title_is_covered_by_all_the_words_together():
     )
     assert find("シグモイド Xavier")[0] == "シグモイドと Xavier"
     assert find("シグモイド")[0] == "シグモイド"
-
-
-def test_the_summary_of_a_page_counts():
-    find = searcher(page("甲", "正規化。"), page("乙", "正規化。", lead="正規化を導きます。"))
-    assert find("正規化")[0] == "乙"
 
 
 def test_the_engine_knows_no_lookbehind():

@@ -166,7 +166,6 @@ def data(app: Sphinx) -> list[dict[str, Any]]:
                 "number": number[0] if number else 0,
                 "kind": kind(name, chapter=bool(number)),
                 "names": list(dict.fromkeys(known_as)),
-                "lead": env.metadata[name].get("description", ""),
                 "sections": page["sections"],
             }
         )

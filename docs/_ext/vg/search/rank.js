@@ -1,4 +1,4 @@
-// 頁の点数。題、別名、見出し、要約、本文での、問いの語の当たり方から決める。
+// 頁の点数。題、別名、見出し、本文での、問いの語の当たり方から決める。
 "use strict";
 
 // 見出しや別名の中での当たり方。全部と等しければ 1、短い一部なら 0.5 に近い。
@@ -25,10 +25,10 @@ const count = (find, text) => text.match(find)?.length ?? 0;
 const most = (rate, { find, same }, texts) => Math.max(0.85 * rate(find, texts), same ? rate(same, texts) : 0);
 
 // 頁の種類の重さ。説明する章を、用語集、問題、検算、API より先に見せる。
-const KINDS = { chapter: 1, other: 0.5, glossary: 0.65, notation: 0.5, quiz: 0.5, checks: 0.35, api: 0.4 };
+const KINDS = { chapter: 1, other: 0.5, glossary: 0.65, notation: 0.35, quiz: 0.5, checks: 0.35, api: 0.4 };
 const ASKED = 8; // その種類の頁を探していると分かるとき
 // 場所の重さ。本文の語は、数えるほど足し方が減る。
-const PLACE = { title: 8, name: 6, lead: 0.75, head: 2, body: 1, section: { head: 4, body: 2.5 } };
+const PLACE = { title: 8, name: 6, body: 1, section: { head: 5, body: 2.5 } };
 const PHRASE = 2; // 打った語が続けて書かれたところ
 
 function prepare(pages) {
@@ -40,14 +40,13 @@ function prepare(pages) {
   for (const page of pages) {
     page.head = fold(page.title);
     page.also = page.names.map(fold);
-    page.gist = fold(page.lead);
     for (const section of page.sections) {
       section.head = fold(section.name);
       section.also = section.names.map(fold);
       section.folded = fold(section.text);
       section.own = page.kind === "chapter" ? 1 / Math.sqrt(headings.get(section.name)) : 1; // どの章にもある見出しは軽い
     }
-    page.folded = [page.head, ...page.also, page.gist, ...page.sections.flatMap((s) => [s.head, ...s.also, s.folded])].join("\n");
+    page.folded = [page.head, ...page.also, ...page.sections.flatMap((s) => [s.head, ...s.also, s.folded])].join("\n");
   }
   const mean = pages.reduce((sum, page) => sum + page.folded.length, 0) / pages.length;
   for (const page of pages) page.long = 0.7 + (0.3 * page.folded.length) / mean; // 長い頁ほど、語の数は多い
@@ -69,8 +68,7 @@ function rate(term, page) {
   const times = page.sections.map((section) => count(term.find, section.folded));
   const heads = page.sections.map((section, i) => (i ? Math.max(section.own * most(cover, term, section.head), 0.9 * most(best, term, section.also)) : 0));
   const total = times.reduce((sum, n) => sum + n, 0);
-  const whole = PLACE.name * most(best, term, page.also)
-    + PLACE.lead * Math.min(1, count(term.find, page.gist)) + PLACE.head * Math.max(0, ...heads) + (PLACE.body * total) / (total + 10 * page.long);
+  const whole = PLACE.name * most(best, term, page.also) + (PLACE.body * total) / (total + 10 * page.long);
   const here = times.map((n, i) => PLACE.section.head * heads[i] + (PLACE.section.body * n) / (n + 3));
   return { title: most(cover, term, page.head), part: part(term.find, page.head), whole, here };
 }
@@ -95,7 +93,7 @@ function rank(terms, query, pages, asked = []) {
   const rated = terms.map((term) => ({ term, found: ratings(term, pages) }));
   for (const each of rated) {
     const { phrase, weight, weak } = each.term;
-    each.weight = phrase ? PHRASE : weight ?? (weak ? 0.15 : 1) * Math.log(1 + pages.length / (each.found.size + 0.5)) ** 0.75;
+    each.weight = phrase ? PHRASE : weight ?? (weak ? 0.15 : 1) * Math.sqrt(Math.log(1 + pages.length / (each.found.size + 0.5)));
   }
   const total = rated.reduce((sum, { term, found, weight }) => sum + (term.phrase || !found.size ? 0 : weight), 0);
   const kinds = kindsFor(query, pages, asked);
@@ -111,7 +109,7 @@ function rank(terms, query, pages, asked = []) {
     const parts = hits.reduce((all, { term, found }) => all + (term.phrase ? 0 : found.get(page).part), 0);
     const title = sum((found) => found.title && found.title + 0.5 * (Math.min(1, parts) - found.part));
     const score = PLACE.title * title + sum(({ whole }) => whole) + (sections[0]?.here ?? 0);
-    results.push({ page, hits: sections, score: kinds[page.kind] * share ** 1.2 * score });
+    results.push({ page, hits: sections, score: kinds[page.kind] * share * score });
   }
   return results.sort((a, b) => b.score - a.score);
 }

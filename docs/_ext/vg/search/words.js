@@ -68,7 +68,7 @@ function holes(key) {
 // ゼイヴィアはゼイビア: 外来語の音の、もう 1 つの書き方
 const SOUNDS = { ヴァ: "バ", ヴィ: "ビ", ヴェ: "ベ", ヴォ: "ボ", ヴ: "ブ" };
 
-const PACKAGE = /^\s*(?:vg|vgbook)\./; // vg.he と打つ人は、関数を探している
+const PACKAGE = /^\s*(?:vg|vgbook)\.(?:[a-z_]+\.)*/; // vg.he と打つ人は、関数を探している
 
 // 打たれたままの問いを、異体字のない形にする。「レイヤ-」の横棒は長音と読む。
 function clean(query, { swap }) {
@@ -116,7 +116,7 @@ function divide(query, dict) {
       const { kind } = all[from], length = to - from, whole = edge(from) && edge(to);
       const one = all.slice(from + 1, to).every((each) => !each.start);
       const tail = kind === "か" && from > 0 && !all[from].gap && all[from - 1].kind === "漢"; // 送り仮名 (触れる) は読み (れる) ではない
-      const read = (whole && !tail) || length > 3 || [kind, all[to - 1].kind].every((each) => "漢カ".includes(each));
+      const read = (whole && !tail && (kind !== "か" || length > 2 || length === all.length)) || length > 3 || [kind, all[to - 1].kind].every((each) => "漢カ".includes(each));
       const name = read && key.length <= dict.longest && dict.names.has(key) ? key : null;
       const near = !name && (edge(from) || edge(to)) && length > 3 ? holes(key).map(([hole]) => dict.holed.get(hole)).find(Boolean) : null;
       let cost = Infinity;
@@ -173,7 +173,7 @@ const WHY = /なぜ|何故|どうして|\bwhy\b/i; // 仕組みを尋ねる問�
 // 「学習が進まない」のように、専門の語を使わずに症状を述べた問いには、「症状」という語を足す。
 function withSymptom(parts, query, dict) {
   if (!dict.symptom.test(fold(query))) return parts;
-  const rest = parts.filter((part) => !dict.symptom.test(fold(part.text)));
+  const rest = parts.filter((part) => part.name || !dict.symptom.test(fold(part.text)));
   const plain = !WHY.test(query) && rest.every((part) => part.weak || dict.common.has(part.key) || isPlain(part));
   return [...rest, { text: "症状", key: keyOf("症状"), kind: "漢", name: true, alike: ["症状"], weak: false, weight: plain ? 4 : 0.5 }];
 }
