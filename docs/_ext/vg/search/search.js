@@ -16,7 +16,7 @@ function smaller(part, pages, dict) {
   const names = new Map(dict.names);
   names.delete(part.key);
   if (part.name) return words(part.text, { ...dict, names });
-  return part.kind === "a" && /[^a-z0-9]/i.test(part.text) ? words(part.text.replace(/[^a-z0-9]/gi, " "), dict) : [part];
+  return part.kind === "a" && /[^a-z0-9]/i.test(part.text) ? words(part.text.replace(/[^a-z0-9.]|\.(?!\d)/gi, " "), dict) : [part];
 }
 
 function look(query, pages, dict) {

@@ -21,7 +21,8 @@ function distance(a, b, most) {
 // いちばん近い語。同じ近さなら、頭と終わりの字が多く同じ語、よい (isGood) 語。
 function nearest(key, words, isGood) {
   const isKanji = /^[\u3400-\u9fff]+$/.test(key);
-  const most = key.length >= 6 ? 2 : key.length >= (/^[a-z]/.test(key) ? 5 : 3) ? 1 : 0; // 英字の短い語は、別の語に似すぎる
+  const [two, one] = /^[a-z]/.test(key) ? [9, 5] : [6, 3]; // 英字の短い語は、別の語に似すぎる
+  const most = key.length >= two ? 2 : key.length >= one ? 1 : 0;
   let found = { far: Infinity };
   for (const word of most ? words : []) {
     if (Math.abs(word.length - key.length) > most || key.includes(word)) continue; // 一部なら、間違いではない

@@ -54,7 +54,7 @@ function dictionary({ groups, variants, weak, symptoms, general, kinds }) {
   const common = new Set(general.flatMap((name) => (names.get(keyOf(name)) ?? [name]).map(keyOf)));
   const symptom = new RegExp(symptoms.join("|") || "$^", "u");
   const asking = new Map(Object.entries(kinds).flatMap(([kind, leads]) => groups.filter((group) => leads.includes(group[0])).flat().map((name) => [keyOf(name), kind])));
-  const shown = new Map(groups.flat().map((name) => [keyOf(name), name]));
+  const shown = new Map(groups.flat().reverse().map((name) => [keyOf(name), name])); // 先に並べた書き方を見せる
   return { names, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
 }
 
@@ -102,39 +102,54 @@ function letters(query) {
 const PARTICLES = "はがをのにでともへや";
 const SLIP = 3.1; // 1 字違う辞書の語は、辞書にない 1 字と辞書の語 (再 + 初期化) より遠い
 
-// 辞書の語をなるべく長く、なるべく少なく使う切り方。平仮名と英字の列は、辞書の長い語があるところでだけ切る。
+const edge = (all, at) => at === 0 || at === all.length || all[at].start;
+const cuts = (all, at) => edge(all, at) || "漢カ".includes(all[at].kind);
+
+// 辞書の語と読んでよい切れか。平仮名と英字の列は、長い語だけが途中で切る。送り仮名 (触れる) は読み (れる) ではない。
+function isWord(all, from, to) {
+  const { kind, gap } = all[from], length = to - from;
+  if (length > 3 || [kind, all[to - 1].kind].every((each) => "漢カ".includes(each))) return true;
+  const tail = kind === "か" && from > 0 && !gap && all[from - 1].kind === "漢";
+  return edge(all, from) && edge(all, to) && !tail && (kind !== "か" || length > 2 || length === all.length);
+}
+
+// from から to までを 1 語と読むときの、辞書からの遠さ。near は、1 字違う辞書の語
+function piece(all, from, to, key, dict) {
+  const { kind } = all[from], length = to - from;
+  if (key.length <= dict.longest && isWord(all, from, to)) {
+    if (dict.names.has(key)) return { cost: 1 + 0.01 * length, name: true };
+    if (length > 1 && dict.weak.has(key)) return { cost: 1 + 0.01 * length };
+  }
+  const one = all.slice(from + 1, to).every((each) => !each.start);
+  let cost = Infinity;
+  if (one && kind === "か") cost = 0.1 + 0.6 * length;
+  else if (one && kind === "漢") cost = 1.5 + 0.5 * length;
+  else if (one && edge(all, from) && edge(all, to)) cost = 2.5;
+  if (cost <= SLIP || length < 4 || !cuts(all, from) || !cuts(all, to) || [kind, all[to - 1].kind].includes("か")) return { cost };
+  const near = holes(key).map(([hole]) => dict.holed.get(hole)).find(Boolean);
+  return near ? { cost: SLIP, name: true, near } : { cost };
+}
+
+// 辞書の語をなるべく長く、なるべく少なく使う切り方
 function divide(query, dict) {
   const all = letters(query);
-  const edge = (at) => at === 0 || at === all.length || all[at].start;
-  const best = [{ cost: 0, from: 0 }];
+  const best = [{ cost: 0 }];
   for (let to = 1; to <= all.length; to += 1) {
     best[to] = { cost: Infinity };
     let key = "";
     for (let from = to - 1; from >= 0; from -= 1) {
       key = all[from].key + key;
-      if (best[from].cost === Infinity) continue;
-      const { kind } = all[from], length = to - from, whole = edge(from) && edge(to);
-      const one = all.slice(from + 1, to).every((each) => !each.start);
-      const tail = kind === "か" && from > 0 && !all[from].gap && all[from - 1].kind === "漢"; // 送り仮名 (触れる) は読み (れる) ではない
-      const read = (whole && !tail && (kind !== "か" || length > 2 || length === all.length)) || length > 3 || [kind, all[to - 1].kind].every((each) => "漢カ".includes(each));
-      const name = read && key.length <= dict.longest && dict.names.has(key) ? key : null;
-      const near = !name && (edge(from) || edge(to)) && length > 3 ? holes(key).map(([hole]) => dict.holed.get(hole)).find(Boolean) : null;
-      let cost = Infinity;
-      if (name || (length > 1 && read && dict.weak.has(key))) cost = 1 + 0.01 * length;
-      else if (one && kind === "か") cost = 0.6 * length;
-      else if (one && kind === "漢") cost = 1.5 + 0.5 * length;
-      else if (one && whole) cost = 2.5;
-      if (near && cost > SLIP) cost = SLIP;
-      if (best[from].cost + cost < best[to].cost) best[to] = { cost: best[from].cost + cost, from, name, near: cost === SLIP ? near : null };
+      if (best[from].cost >= best[to].cost) continue;
+      const found = piece(all, from, to, key, dict), cost = best[from].cost + found.cost;
+      if (cost < best[to].cost) best[to] = { ...found, cost, from, key };
     }
   }
   const parts = [];
   for (let to = all.length; to > 0; to = best[to].from) {
-    const { from, name, near } = best[to], inside = all.slice(from, to);
+    const { from, key, name = false, near } = best[to], inside = all.slice(from, to), next = all[to];
     const typed = inside.map((each, i) => (each.start && i && each.kind === "a" && inside[i - 1].kind === "a" ? (inside[i - 1].tail ?? " ") : "") + each.raw).join("");
-    const stem = !name && to - from === 1 && inside[0].kind === "漢" && all[to]?.kind === "か" && !all[to].gap && !PARTICLES.includes(all[to].raw);
-    const text = near ? dict.shown.get(near) : typed;
-    parts.unshift({ text, typed, key: near ?? inside.map((each) => each.key).join(""), name: Boolean(name ?? near), near: Boolean(near), stem, kind: inside[0].kind });
+    const stem = !name && inside.length === 1 && inside[0].kind === "漢" && next?.kind === "か" && !next.gap && !PARTICLES.includes(next.raw);
+    parts.unshift({ text: near ? dict.shown.get(near) : typed, typed, key: near ?? key, name, near: Boolean(near), stem, kind: inside[0].kind });
   }
   return parts;
 }
