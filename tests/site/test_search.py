@@ -199,7 +199,8 @@ def test_a_question_about_why_is_not_a_symptom():
 
 def test_a_word_for_a_kind_of_page_asks_for_that_kind():
     find = searcher(
-        page("正規化", "正規化。確認テストも練習問題もある。"), page("正規化の問", "正規化。", kind="quiz")
+        page("正規化", "正規化。確認テストも練習問題もある。"),
+        page("正規化の問", "正規化。", kind="quiz"),
     )
     assert find("正規化") == ["正規化", "正規化の問"]
     assert find("正規化の練習問題") == ["正規化の問", "正規化"]

@@ -53,6 +53,14 @@ function prepare(pages) {
   return pages;
 }
 
+// 本のどこかに書いてあるか。言い換えの多くは本にないので、探す前に除く。
+function occurs(name, pages) {
+  pages.corpus ??= pages.map((page) => bare(page.folded)).join("\n");
+  pages.occurring ??= new Map();
+  if (!pages.occurring.has(name)) pages.occurring.set(name, pages.corpus.includes(keyOf(name)));
+  return pages.occurring.get(name);
+}
+
 // 1 つの語の、頁ごとの点と、その頁の節ごとの点
 function ratings(term, pages) {
   pages.rated ??= new Map(); // 1 字打つたびに、変わらない語を数え直さない

@@ -33,18 +33,19 @@ function search(pages, typed, dict) {
   const query = clean(typed, dict);
   let { missing, kept } = look(query, pages, dict);
   let suggested = null;
-  if (missing.length) {
+  const broken = !missing.length && kept.length > 1 && !kept.some(({ name }) => name); // プレ活性 → プレ + 性
+  if (missing.length || broken) {
     suggested = corrected(query, missing, pages, dict);
     if (suggested) {
       const again = look(suggested, pages, dict);
-      if (again.missing.length < missing.length) ({ missing, kept } = again);
+      if (broken || again.missing.length < missing.length) ({ missing, kept } = again);
       else suggested = null;
     }
   }
   const said = mended(kept, suggested ?? query);
   if (said !== query) suggested = said;
   const pieces = missing.map((part) => longest(part, pages, dict)).filter(Boolean);
-  const parts = [...kept, ...pieces];
+  const parts = [...kept, ...pieces].map((part) => ({ ...part, alike: part.alike.filter((name) => name === part.text || occurs(name, pages)) }));
   if (parts.every((part) => part.weak) && missing.length) return { terms: [], missing, pieces, suggested, results: [] };
   const asking = parts.filter((part) => dict.kinds.has(part.key)); // 「活性化関数の練習問題」の練習問題
   const spoken = parts.filter((part) => !part.weak && !asking.includes(part));

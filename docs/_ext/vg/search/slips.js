@@ -18,15 +18,18 @@ function distance(a, b, most) {
   return old[b.length] <= most ? old[b.length] : Infinity;
 }
 
+const sorted = (text) => Array.from(text).sort().join("");
+
 // いちばん近い語。同じ近さなら、頭と終わりの字が多く同じ語、よい (isGood) 語。
 function nearest(key, words, isGood) {
   const isKanji = /^[\u3400-\u9fff]+$/.test(key);
-  const [two, one] = /^[a-z]/.test(key) ? [9, 5] : [6, 3]; // 英字の短い語は、別の語に似すぎる
-  const most = key.length >= two ? 2 : key.length >= one ? 1 : 0;
+  const isLatin = /^[a-z]/.test(key); // 英字の短い語は、別の語に似すぎる
+  const most = key.length >= (isLatin ? 9 : 6) ? 2 : key.length >= 3 ? 1 : 0;
   let found = { far: Infinity };
   for (const word of most ? words : []) {
     if (Math.abs(word.length - key.length) > most || key.includes(word)) continue; // 一部なら、間違いではない
-    if (key.length === 3 && !isKanji && word.length < 4) continue; // 短い語は、1 字抜けたときだけ
+    const short = key.length < (isLatin ? 5 : 4) && !isKanji; // 短い語は、1 字抜けたか、入れ替わったときだけ
+    if (short && !(isGood(word) && (word.length > key.length || sorted(word) === sorted(key)))) continue;
     let same = 0, end = 0; // 頭と終わりから数えた、同じ字の数
     while (same < key.length && key[same] === word[same]) same += 1;
     while (end < key.length - same && key[key.length - 1 - end] === word[word.length - 1 - end]) end += 1;
@@ -60,16 +63,17 @@ function toKana(text) {
 
 // 本に出てくる語の、鍵 → 書き方。打ち間違いを直す先。
 function vocabulary(pages, dict) {
-  const text = pages.map((page) => page.folded).join("\n"), corpus = keyOf(text);
+  const text = pages.map((page) => page.folded).join("\n");
   const found = text.match(/[a-z]{4,}|[\u30a1-\u30fa\u30fc]{4,}|[々\u3400-\u9fff]{3,}/g);
   const words = new Map(Array.from(new Set(found), (word) => [keyOf(word), word]));
   for (const [key, alike] of dict.names) {
-    if (key.length > 2 && alike.some((name) => corpus.includes(keyOf(name)))) words.set(key, dict.shown.get(key));
+    if (key.length > 2 && alike.some((name) => occurs(name, pages))) words.set(key, dict.shown.get(key));
   }
   return words;
 }
 
 const known = (part, pages) => {
+  if (!part.alike.some((name) => occurs(name, pages))) return false;
   const find = finder(part);
   return pages.some((page) => (find.lastIndex = 0, find.test(page.folded)));
 };

@@ -38,7 +38,8 @@ function fold(text) {
 const toHiragana = (text) => text.replace(/[\u30a1-\u30f6]/g, (kana) => String.fromCharCode(kana.charCodeAt(0) - 0x60));
 
 // 辞書を引く鍵。長音、空白、ハイフン、かなの違いもなくす。
-const keyOf = (text) => toHiragana(fold(text.normalize("NFKC"))).replace(/[\s_\-ー・]/g, "");
+const bare = (text) => toHiragana(text).replace(/[\s_\-ー・]/g, "");
+const keyOf = (text) => bare(fold(text.normalize("NFKC")));
 
 // --- 辞書 ----------------------------------------------------------------------
 
