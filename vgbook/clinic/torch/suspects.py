@@ -10,7 +10,7 @@ from torch import nn
 from vgbook.clinic.court import Change, Suspect
 from vgbook.clinic.record import Finding, Trial
 from vgbook.clinic.torch import courses
-from vgbook.clinic.torch.hooks import drift
+from vgbook.clinic.torch.hooks import drift, wide
 from vgbook.clinic.torch.measure import Measurement
 from vgbook.clinic.torch.subject import Subject, tensors
 from vgbook.clinic.verdicts import Remedy
@@ -160,7 +160,7 @@ def odd_scale(tree: Any) -> str:
     for tensor in tensors(tree):
         if not tensor.is_floating_point() or tensor.numel() < 2:
             continue
-        values = tensor.detach().double()
+        values = wide(tensor)
         mean, std = float(values.mean()), float(values.std())
         if not low <= std <= high or abs(mean) > FAR * max(std, 1):
             return f"平均 {mean:.3g}、標準偏差 {std:.3g}"
