@@ -42,6 +42,7 @@ WORDS = {
     "symptoms": ["ない$"],
     "general": ["勾配"],
     "kinds": {"quiz": ["確認テスト"]},
+    "code": ["クラス"],
     "weak": ["違い"],
 }
 SCRIPTS = ("words.js", "slips.js", "rank.js", "search.js")
@@ -204,6 +205,14 @@ def test_a_word_for_a_kind_of_page_asks_for_that_kind():
     )
     assert find("正規化") == ["正規化", "正規化の問"]
     assert find("正規化の練習問題") == ["正規化の問", "正規化"]
+
+
+def test_the_name_of_a_class_with_the_word_class_asks_for_the_api():
+    api = page("層 (vgbook.layers)", "")
+    api |= {"kind": "api", "sections": [*api["sections"], {**api["sections"][0], "name": "Affine"}]}
+    find = searcher(page("Affine", "Affine とクラス。"), api)
+    assert find("affine")[0] == "Affine"
+    assert find("affine クラス")[0] == "層 (vgbook.layers)"
 
 
 def test_a_verb_is_not_found_inside_a_compound():

@@ -76,9 +76,15 @@ function rate(term, page) {
   const times = page.sections.map((section) => count(term.find, section.folded));
   const heads = page.sections.map((section, i) => (i ? Math.max(section.own * most(cover, term, section.head), 0.9 * most(best, term, section.also)) : 0));
   const total = times.reduce((sum, n) => sum + n, 0);
-  const whole = PLACE.name * most(best, term, page.also) + (PLACE.body * total) / (total + 10 * page.long);
   const here = times.map((n, i) => PLACE.section.head * heads[i] + (PLACE.section.body * n) / (n + 3));
-  return { title: most(cover, term, page.head), part: part(term.find, page.head), whole, here };
+  const name = most(best, term, page.also), body = total / (total + 10 * page.long);
+  return { title: most(cover, term, page.head), part: part(term.find, page.head), name, body, here };
+}
+
+// vgbook の関数やクラスの名前か
+function isFunction(text, pages) {
+  pages.functions ??= new Set(pages.filter(({ kind }) => kind === "api").flatMap(({ sections }) => sections.slice(1).map(({ head }) => head)));
+  return pages.functions.has(fold(text));
 }
 
 // API の名前そのもの (softmax_cross_entropy、BatchNorm) を打ったなら、API の頁が先。
@@ -96,7 +102,21 @@ function kindsFor(query, pages, asked) {
   return kinds;
 }
 
-// 点は、珍しい語ほど重く、頁にある語の割合が大きいほど高い。
+// 頁の点と、点の高い順の節。題と別名、本文、いちばん合う節の点の和で、どれにも、そこにある語の割合が掛かる。
+function judge(page, rated, total) {
+  const hits = rated.filter(({ found }) => found.has(page)).map(({ term, found, weight }) => ({ ...found.get(page), weight, own: term.phrase ? 0 : weight }));
+  const sum = (value) => hits.reduce((all, hit) => all + hit.weight * value(hit), 0);
+  const share = (has) => hits.reduce((all, hit) => all + (has(hit) ? hit.own : 0), 0) / total;
+  // 題は、問いの語を合わせて、どれだけが当たったか (「シグモイドに Xavier」と「シグモイドと Xavier」)
+  const parts = hits.reduce((all, hit) => all + (hit.own && hit.part), 0);
+  const named = PLACE.title * sum(({ title, part }) => title && title + 0.5 * (Math.min(1, parts) - part)) + PLACE.name * sum(({ name }) => name);
+  const sections = page.sections.map((section, i) => ({ section, here: sum(({ here }) => here[i]) * Math.sqrt(share(({ here }) => here[i])) }))
+    .filter((hit) => hit.here > 0).sort((a, b) => b.here - a.here);
+  const all = named * Math.sqrt(share(({ title, name }) => title || name)) + PLACE.body * sum(({ body }) => body) + (sections[0]?.here ?? 0);
+  return { page, hits: sections, score: share(() => true) * all };
+}
+
+// 語は、珍しいほど重い。
 function rank(terms, query, pages, asked = []) {
   const rated = terms.map((term) => ({ term, found: ratings(term, pages) }));
   for (const each of rated) {
@@ -105,19 +125,7 @@ function rank(terms, query, pages, asked = []) {
   }
   const total = rated.reduce((sum, { term, found, weight }) => sum + (term.phrase || !found.size ? 0 : weight), 0);
   const kinds = kindsFor(query, pages, asked);
-  const results = [];
-  for (const page of pages) {
-    const hits = rated.filter(({ found }) => found.has(page));
-    const share = hits.reduce((sum, { term, weight }) => sum + (term.phrase ? 0 : weight), 0) / total;
-    if (!share) continue;
-    const sum = (value) => hits.reduce((all, { found, weight }) => all + weight * value(found.get(page)), 0);
-    const sections = page.sections.map((section, i) => ({ section, here: sum(({ here }) => here[i]) }))
-      .filter((hit) => hit.here > 0).sort((a, b) => b.here - a.here);
-    // 題は、問いの語を合わせて、どれだけが当たったか (「シグモイドに Xavier」と「シグモイドと Xavier」)
-    const parts = hits.reduce((all, { term, found }) => all + (term.phrase ? 0 : found.get(page).part), 0);
-    const title = sum((found) => found.title && found.title + 0.5 * (Math.min(1, parts) - found.part));
-    const score = PLACE.title * title + sum(({ whole }) => whole) + (sections[0]?.here ?? 0);
-    results.push({ page, hits: sections, score: kinds[page.kind] * share * score });
-  }
+  const results = pages.map((page) => judge(page, rated, total)).filter(({ score }) => score > 0);
+  for (const result of results) result.score *= kinds[result.page.kind];
   return results.sort((a, b) => b.score - a.score);
 }

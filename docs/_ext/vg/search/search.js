@@ -47,12 +47,14 @@ function search(pages, typed, dict) {
   const pieces = missing.map((part) => longest(part, pages, dict)).filter(Boolean);
   const parts = [...kept, ...pieces].map((part) => ({ ...part, alike: part.alike.filter((name) => name === part.text || occurs(name, pages)) }));
   if (parts.every((part) => part.weak) && missing.length) return { terms: [], missing, pieces, suggested, results: [] };
-  const asking = parts.filter((part) => dict.kinds.has(part.key)); // 「活性化関数の練習問題」の練習問題
+  const code = parts.some(({ text }) => isFunction(text, pages)); // 「Residual クラス」のクラス
+  const kindOf = ({ key }) => dict.kinds.get(key) ?? (code && dict.code.has(key) ? "api" : undefined);
+  const asking = parts.filter(kindOf); // 「活性化関数の練習問題」の練習問題
   const spoken = parts.filter((part) => !part.weak && !asking.includes(part));
   const sought = spoken.length ? parts.filter((part) => !asking.includes(part)) : parts;
   const terms = sought.map((part) => ({ ...part, find: finder(part), same: part.alike.length > 1 && pattern([part.text]) }));
   if (spoken.length > 1) terms.push({ phrase: true, alike: [], find: together(spoken) });
-  const asked = asking.map((part) => dict.kinds.get(part.key));
+  const asked = asking.map(kindOf);
   if (PACKAGE.test(query)) asked.push("api");
   return { terms, missing, pieces, suggested, results: rank(terms, said, pages, asked) };
 }

@@ -64,7 +64,7 @@ function toKana(text) {
 // 本に出てくる語の、鍵 → 書き方。打ち間違いを直す先。
 function vocabulary(pages, dict) {
   const text = pages.map((page) => page.folded).join("\n");
-  const found = text.match(/[a-z]{4,}|[\u30a1-\u30fa\u30fc]{4,}|[々\u3400-\u9fff]{3,}/g);
+  const found = text.match(/[a-z]{4,}|[\u30a1-\u30fa\u30fc]{4,}|[々\u3400-\u9fff]{4,}/g);
   const words = new Map(Array.from(new Set(found), (word) => [keyOf(word), word]));
   for (const [key, alike] of dict.names) {
     if (key.length > 2 && alike.some((name) => occurs(name, pages))) words.set(key, dict.shown.get(key));

@@ -4,7 +4,7 @@
 // --- 字 ------------------------------------------------------------------------
 
 const SEPARATOR = /[ _\-ー・]/; // あってもなくてもよい字
-const BREAKS = /[\s、。，．「」『』()（）[\]{}:：;；!！?？,"“”=→]/u;
+const BREAKS = /[\s、。，．「」『』()（）[\]{}:：;；!！?？,"“”=+→]/u;
 
 const KANJI = "々〆\\u3400-\\u9fff";
 
@@ -45,7 +45,8 @@ const keyOf = (text) => bare(fold(text.normalize("NFKC")));
 
 // groups は同じ意味の語の組、variants は替える字 (左 → 右)、weak はあってもなくてもよい語。
 // symptoms は症状の言い方 (正規表現)、general はその文に出る、専門でない語。kinds は頁の種類 → それを言う語。
-function dictionary({ groups, variants, weak, symptoms, general, kinds }) {
+// code は、関数やクラスの名前に添える語。
+function dictionary({ groups, variants, weak, symptoms, general, kinds, code }) {
   const names = new Map(); // 鍵 → 語の列
   for (const group of groups) {
     for (const name of group) names.set(keyOf(name), [...new Set([...(names.get(keyOf(name)) ?? []), ...group])]);
@@ -56,7 +57,7 @@ function dictionary({ groups, variants, weak, symptoms, general, kinds }) {
   const symptom = new RegExp(symptoms.join("|") || "$^", "u");
   const asking = new Map(Object.entries(kinds).flatMap(([kind, leads]) => groups.filter((group) => leads.includes(group[0])).flat().map((name) => [keyOf(name), kind])));
   const shown = new Map(groups.flat().reverse().map((name) => [keyOf(name), name])); // 先に並べた書き方を見せる
-  return { names, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
+  return { names, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, code: new Set(code.map(keyOf)), holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
 }
 
 // 1 字を抜いた形 → 語。1 字の変換の間違い (活性か関数、直行行列) を見つける。短い語は、別の語に似すぎる。
@@ -109,7 +110,7 @@ const cuts = (all, at) => edge(all, at) || "漢カ".includes(all[at].kind);
 // 辞書の語と読んでよい切れか。平仮名と英字の列は、長い語だけが途中で切る。送り仮名 (触れる) は読み (れる) ではない。
 function isWord(all, from, to) {
   const { kind, gap } = all[from], length = to - from;
-  if (length > 3 || [kind, all[to - 1].kind].every((each) => "漢カ".includes(each))) return true;
+  if (length > 3 || "漢カ".includes(kind)) return true;
   const tail = kind === "か" && from > 0 && !gap && all[from - 1].kind === "漢";
   return edge(all, from) && edge(all, to) && !tail && (kind !== "か" || length > 2 || length === all.length);
 }
@@ -119,7 +120,7 @@ function piece(all, from, to, key, dict) {
   const { kind } = all[from], length = to - from;
   if (key.length <= dict.longest && isWord(all, from, to)) {
     if (dict.names.has(key)) return { cost: 1 + 0.01 * length, name: true };
-    if (length > 1 && dict.weak.has(key)) return { cost: 1 + 0.01 * length };
+    if (length > 1 && (dict.weak.has(key) || dict.code.has(key))) return { cost: 1 + 0.01 * length };
   }
   const one = all.slice(from + 1, to).every((each) => !each.start);
   let cost = Infinity;
