@@ -805,6 +805,14 @@ def test_a_loss_that_is_flat_everywhere_has_no_gradient():
     assert root(model, x, y, lambda o, t: MSE(o.round(), t), adam(model)) == "no-gradient"
 
 
+def test_a_saturated_output_is_the_reason_why_every_gradient_is_0():
+    x, y = rings()
+    model = dense(4, 32, 1, last=(nn.Sigmoid(),))
+    nn.init.constant_(model[2].bias, 300.0)
+    report = diagnose(model, x, (y == 0).float()[:, None], loss=MSE)
+    assert [f.slug for f in report.findings][:1] == ["saturated"]
+
+
 def test_a_hinge_loss_that_is_satisfied_is_no_missing_gradient():
     x, y = rings()
     model, side = dense(4, 32, 1), torch.where(y == 0, 1.0, -1.0)[:, None]

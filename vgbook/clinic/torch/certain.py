@@ -16,16 +16,18 @@ from vgbook.clinic.torch.subject import Subject, tensors
 SETTLED = 30  # 既定の momentum 0.1 なら、30 回で初めの値は 4 % しか残らない
 FEW = 4  # これより少ない標本では、バッチ正規化の統計は標本そのものでほぼ決まる
 LEARNED = 0.9  # 損失が、入力を見ない答えのこの割合を下回れば、学べている
+FLAT = 0.5  # 飽和した値か死んだユニットがこれより多い層があれば、勾配が 0 なのはそのため
 HALF_ZEROS = 0.3  # 半精度の δ のうち、これを超える割合が 0 なら、桁あふれを疑う
 
 
 def certainties(subject: Subject, measured: Measurement) -> list[Finding]:
     """確かな病気を、根になりやすいものから並べる。"""
     checks = (
-        not_finite, wrong_loss, disconnected, half_precision, equal_units, no_slope, few_samples,
+        not_finite, wrong_loss, disconnected, half_precision, equal_units, few_samples,
         wrong_averages,
     )  # fmt: skip
-    return [found for check in checks for found in check(subject, measured)]
+    found = [each for check in checks for each in check(subject, measured)]
+    return found or list(no_slope(measured))
 
 
 # --- 有限でない値 -------------------------------------------------------------------------
@@ -276,9 +278,11 @@ def _rows_equal(module: nn.Module, W: torch.Tensor) -> bool:
     return all(bool(((b - b[:1]).abs() <= tolerance).all()) for b in blocks)
 
 
-def no_slope(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+def no_slope(measured: Measurement) -> Iterator[Finding]:
     """どの勾配もちょうど 0 か。丸め (round) や個数の損失のように、平らなところにいる。"""
     grads = [grad for grad in measured.grads.values() if grad is not None]
+    if any(max(layer.saturated, layer.dead) > FLAT for layer in measured.layers):
+        return  # 平らなところは、モデルの中にある
     half = any(watched.half for watched in measured.watched.values())
     # 損失が 0 なら、ヒンジ損失のように、もう直すところがないのかもしれない
     if grads and not half and measured.loss != 0 and not any(grad.any() for grad in grads):
