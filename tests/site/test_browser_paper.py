@@ -27,6 +27,12 @@ NARROW = """() => [...document.querySelectorAll("article td")].filter((cell) => 
     return lines > 3 && !cell.querySelector(".katex") && cell.textContent.trim().length < 3 * lines;
 }).map((cell) => cell.textContent.trim().slice(0, 30))"""
 
+# 桁をそろえた出力のほかは、折り返す
+SCROLLING = """() => [...document.querySelectorAll("article .highlight pre")].filter((code) =>
+    code.checkVisibility() && code.scrollWidth > code.clientWidth + 1
+    && !/\\S {2,}\\S/.test(code.closest(".cell_output")?.textContent ?? "")
+).map((code) => code.textContent.slice(0, 40))"""
+
 PRINTED = """() => {
     dispatchEvent(new Event("beforeprint"));
     const all = (selector) => [...document.querySelectorAll(selector)];
@@ -58,6 +64,7 @@ def test_a_page_is_set_like_a_book_on_every_width_and_on_paper(
     assert {width: lines for width, lines in found.items() if lines} == {}
     page.set_viewport_size({"width": 390, "height": 900})
     assert page.evaluate(NARROW) == [], "1 行に 2 字しか入らない表の欄がある"
+    assert page.evaluate(SCROLLING) == [], "横に動かさないと読めないコードがある"
     page.set_viewport_size({"width": 1280, "height": 900})
     page.emulate_media(media="print")
     assert page.evaluate(PRINTED) == []
@@ -77,6 +84,17 @@ def test_the_check_of_lines_can_fail(site: str, chromium: "Browser"):
         found += broken_lines(page)
     assert found
     page.close()
+
+
+def test_a_label_and_its_value_share_a_line_of_a_card(site: str, chromium: "Browser"):
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{site}part3/he.html")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('table.cards td')].map((cell) => cell.offsetHeight)"
+    )
+    page.close()
+    assert len(heights) > 10
+    assert max(heights) < 40, "見出しと短い値が、2 行に分かれている"
 
 
 def test_the_reading_map_fits_a_phone_with_its_minutes(site: str, chromium: "Browser"):
