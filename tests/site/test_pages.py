@@ -189,3 +189,19 @@ def test_no_fold_that_shows_nothing_stands_before_another(book: Path):
     stacked = re.compile(alone, re.DOTALL)
     pages = book.rglob("*.html")
     assert [str(p) for p in pages if stacked.search(p.read_text(encoding="utf-8"))] == []
+
+
+REPR = re.compile(r"np\.\w+\(|[\[{,] ?'[^']*'[,\]:}]|\d\.\d{15,}|<[\w.]+ object at")
+AS_TYPED = {"part2/floating-point.html", "reproducibility.html"}  # 桁そのものを話題にする頁
+
+
+def test_no_output_is_a_python_value_with_its_quotes(book: Path, documents: dict[str, Document]):
+    output = re.compile(r'<div class="output (?:stream|text_plain)[^>]*>.*?</pre>', re.DOTALL)
+
+    def check(name: str, page: Document) -> Iterator[str]:
+        for block in output.findall((book / name).read_text(encoding="utf-8")):
+            if found := REPR.search(unescape(re.sub(r"<[^>]*>", "", block))):
+                yield found[0]
+
+    shown = {name: page for name, page in documents.items() if name not in AS_TYPED}
+    assert complaints(shown, check) == []
