@@ -178,7 +178,7 @@ def versions(session: nox.Session, resolution: str) -> None:
 @nox.session
 def mutation(session: nox.Session) -> None:
     """パッケージを 1 か所ずつ壊し、試験が気づくかを数える。"""
-    sync_with_torch(session, "test", "docs")
+    sync_with_torch(session, "test", "docs", "mutation")
     session.run("python", "tests/mutation", *session.posargs)
 
 

@@ -107,8 +107,10 @@ def overhead(steps=30, rounds=7):
         nn.Flatten(),
         nn.Linear(2304, 10),
     )
+    small = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
     y = torch.arange(64) % 10
     cases = {
+        "幅 64 の MLP": (small, torch.randn(64, 64), y),
         "幅 512 の MLP": (mlp, torch.randn(64, 512), y),
         "小さな CNN": (cnn, torch.randn(64, 1, 16, 16), y),
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from operators import mutants, names
 from targets import JUDGED, MODULES, read
+from witnesses import statement
 
 RUNNER = runpy.run_path(str(Path(__file__).with_name("__main__.py")))
 TABLES = tomllib.loads(JUDGED.read_text(encoding="utf-8"))
@@ -29,4 +30,19 @@ def test_the_names_are_those_of_the_mutants():
 
 def test_the_unbroken_copy_has_everything_its_tests_read(tmp_path: Path):
     RUNNER["copy"](tmp_path)
-    assert not RUNNER["notices"](tmp_path, ["--collect-only", "tests/package"])
+    assert not RUNNER["notices"](tmp_path, ["tests/package"], "--collect-only")
+
+
+def test_the_statement_around_a_line_is_what_a_test_must_pass_through():
+    source = """def f(
+    x=1,
+):
+    if x > (
+        2
+    ):
+        return max(
+            x, 2
+        )
+"""
+    spans = [statement(source, line) for line in (2, 5, 8)]
+    assert spans == [range(1, 4), range(4, 7), range(7, 10)]

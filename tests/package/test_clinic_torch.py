@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import vgbook.clinic
+from vgbook import he, mlp, relu
 from vgbook.clinic import Thresholds, diagnose, watch
 
 torch = pytest.importorskip("torch")
@@ -612,6 +613,7 @@ RECTIFIERS = {
     "Tensor.relu_": lambda z: z.relu_(),
     "clamp": lambda z: z.clamp(min=0),
     "clamp_min": lambda z: torch.clamp_min(z, 0),
+    "maximum": lambda z: torch.maximum(z, torch.tensor(0.0)),
 }
 
 
@@ -751,3 +753,250 @@ def test_an_error_inside_the_model_says_what_to_try(x, y):
     with pytest.raises(Exception) as caught:  # noqa: PT011  # モデルの出す、そのままのエラー
         diagnose(dense(4, 8, 3), x, y, loss=CE)
     assert "model(x) と loss(出力, y)" in caught.value.__notes__[0]
+
+
+# --- 人の書き方はさまざま -------------------------------------------------------------------
+
+
+def one_logit(last=()):
+    x, y = rings()
+    return dense(4, 32, 32, 1, act=nn.Sigmoid, last=last), x, (y == 0).float()[:, None]
+
+
+def test_a_sigmoid_in_a_hidden_layer_is_no_sigmoid_before_the_loss():
+    model, x, y = one_logit()
+    assert root(model, x, y, F.binary_cross_entropy_with_logits, adam(model, 3e-2)) == "healthy"
+
+
+def in_a_dictionary(output, y):
+    return CE(output["p"], y)
+
+
+PROBABILITIES = {
+    "辞書の中": (lambda z: {"p": z.softmax(1)}, in_a_dictionary),
+    "損失の中": (lambda z: z, lambda z, y: CE(z.softmax(1), y)),
+    "標本の軸": (lambda z: z.softmax(0), CE),
+    "系列": (lambda z: z.softmax(1)[:, :, None], lambda p, y: CE(p, y[:, None])),
+    "シグモイドを 1 列に": (
+        lambda z: z[:, :1].sigmoid().squeeze(1),
+        lambda p, y: F.binary_cross_entropy_with_logits(p, (y == 0).float()),
+    ),
+}
+
+
+@pytest.mark.parametrize(("last", "loss"), PROBABILITIES.values(), ids=PROBABILITIES)
+def test_probabilities_are_seen_wherever_they_are_handed_to_the_loss(last, loss):
+    model = Together(lambda m, x: last(m.body(x)), body=dense(4, 32, 3))
+    x, y = rings()
+    step = lambda m, batch: loss(m(batch[0]), batch[1])  # noqa: E731
+    reports = diagnose(model, x, y, loss=loss), diagnose(model, (x, y), step=step)
+    assert [report.findings[0].slug for report in reports] == ["softmax-twice"] * 2
+
+
+def test_an_integer_target_of_another_shape_is_seen():
+    x, _ = rings()
+    model, y = dense(4, 32, 1), (9 * x[:, 0] * x[:, 1]).round().long()
+    assert root(model, x, y, lambda o, t: (o - t).square().mean(), adam(model)) == "loss-shape"
+
+
+def test_a_loss_that_is_flat_everywhere_has_no_gradient():
+    x, _ = rings()
+    model, y = dense(4, 32, 1), x[:, :1]
+    assert root(model, x, y, lambda o, t: MSE(o.round(), t), adam(model)) == "no-gradient"
+
+
+def test_a_hinge_loss_that_is_satisfied_is_no_missing_gradient():
+    x, y = rings()
+    model, side = dense(4, 32, 1), torch.where(y == 0, 1.0, -1.0)[:, None]
+    satisfied = lambda o, t: F.relu(-1e3 - o * t).mean()  # noqa: E731
+    assert root(model, x, side, satisfied, sgd(model)) == "healthy"
+
+
+def test_a_compiled_model_is_measured_and_compiled_only_once():
+    compiled = []
+
+    def backend(graph, _inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    x, y = rings()
+    model = dense(4, 32, 32, 3)
+    fast, optimizer = torch.compile(model, backend=backend), sgd(model)
+    with watch(model, optimizer, every=3) as inner, watch(fast, optimizer, every=2) as outer:
+        for _ in range(12):
+            optimizer.zero_grad()
+            CE(fast(x), y).backward()
+            optimizer.step()
+    fast(x)
+    for w in (inner, outer):
+        assert len(w.report().layers) == 3
+        assert np.isfinite(w.report().delta).all()
+    assert len(compiled) == 1
+    assert diagnose(fast, x, y, loss=CE, optimizer=optimizer).healthy
+
+
+def test_what_a_copy_cannot_be_made_of_is_named():
+    model = dense(4, 8, 3)
+    model.names = (name for name in "abc")
+    with pytest.raises(TypeError) as caught:
+        diagnose(model, *rings(), loss=CE)
+    assert "copy.deepcopy" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("options", [{"loss": nn.CrossEntropyLoss}, {"step": nn.CrossEntropyLoss}])
+def test_a_class_is_no_loss(options):
+    with pytest.raises(TypeError, match="クラス"):
+        diagnose(dense(4, 8, 3), *rings(), **options)
+
+
+def test_an_optimizer_of_pytorch_is_refused_by_a_network_of_this_book():
+    network = mlp([4, 8, 3], relu, he(), rng=np.random.default_rng(0))
+    x, y = (a.numpy() for a in rings())
+    with pytest.raises(TypeError, match="PyTorch のモデルでだけ"):
+        diagnose(network, x, y, optimizer=sgd(dense(4, 8, 3)))
+
+
+def test_layers_without_a_shape_are_refused():
+    with pytest.raises(ValueError, match="LazyLinear"):
+        diagnose(nn.Sequential(nn.LazyLinear(3)), *rings(), loss=CE)
+
+
+def test_a_trial_that_ran_out_of_time_is_not_called_well():
+    model = dense(4, 32, 32, 3)
+    report = diagnose(model, *rings(), loss=CE, optimizer=sgd(model, 1e-8), seconds=1e-6)
+    assert report.summary.startswith("不明")
+    assert any("seconds を大きく" in note for note in report.notes)
+
+
+def test_only_one_place_chooses_the_type_of_the_measurements():
+    """MPS (Apple の GPU) には float64 がない。"""
+    rooms = (Path(vgbook.clinic.__file__).parent / "torch").glob("*.py")
+    lines = [line for path in rooms for line in path.read_text(encoding="utf-8").splitlines()]
+    made = [line for line in lines if re.search(r"\.double\(|torch\.float64", line)]
+    assert [line for line in made if "torch.randn(block.shape)" not in line] == [
+        '    return a.to(torch.float32 if a.device.type == "mps" else torch.float64, copy=True)'
+    ]
+
+
+# --- 見張り -------------------------------------------------------------------------------
+
+
+def watched(model, loss_of, optimizer=None, steps=4):
+    optimizer = optimizer or sgd(model)
+    with watch(model, optimizer, every=1) as w:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = loss_of()
+            loss.backward()
+            optimizer.step()
+            w.loss(loss)
+    return w.report()
+
+
+def test_weights_that_start_at_zero_do_not_look_like_a_divergence():
+    x, y = rings()
+    model = dense(4, 32, 3)
+    nn.init.zeros_(model[2].weight)
+    report = watched(model, lambda: CE(model(x), y), steps=1)
+    assert "non-finite" not in [f.slug for f in report.findings]
+    assert np.isnan(report.update[1])
+
+
+def test_large_half_precision_values_do_not_look_like_a_divergence():
+    x, y = rings()
+    model = dense(4, 32, 3).half()
+    nn.init.normal_(model[0].weight, 0, 300.0)  # 2 乗すれば float16 の最大値を超える
+    nn.init.normal_(model[2].weight, 0, 1e-3)
+    report = watched(model, lambda: CE(model(x.half()).float(), y), sgd(model, 1e-4), steps=1)
+    assert report.h[0] > 256
+    assert "non-finite" not in [f.slug for f in report.findings]
+
+
+def test_a_loss_that_was_not_finite_is_found_wherever_it_was():
+    x, y = rings()
+    model = dense(4, 32, 3)
+    optimizer = sgd(model)
+    with watch(model, optimizer, every=100) as w:
+        for i in range(9):
+            optimizer.zero_grad()
+            loss = CE(model(x), y)
+            loss.backward()
+            optimizer.step()
+            w.loss(math.inf if i == 5 else loss)
+    found = w.report().findings[0]
+    assert (found.slug, found.modules) == ("non-finite", ("loss",))
+
+
+@pytest.mark.parametrize("make", [sgd, lambda m: torch.optim.LBFGS(m.parameters(), lr=0.1)])
+def test_a_step_that_takes_a_closure_is_measured(make):
+    x, y = rings()
+    model = dense(4, 32, 3)
+    optimizer = make(model)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = CE(model(x), y)
+        loss.backward()
+        return loss
+
+    before = model[0].weight.detach().clone()
+    with watch(model, optimizer, every=1) as w:
+        optimizer.step(closure)
+    moved = (model[0].weight.detach() - before).norm() / before.norm()
+    assert w.report().update[0] == pytest.approx(float(moved), rel=1e-5)
+    assert w.report().dW[0] > 0
+
+
+def test_a_layer_that_is_cut_off_from_the_loss_is_found():
+    x, y = rings()
+    model = Together(
+        lambda m, x: m.head(m.body(x).detach()), body=nn.Linear(4, 32), head=nn.Linear(32, 3)
+    )
+    found = watched(model, lambda: CE(model(x), y)).findings[0]
+    assert (found.slug, found.modules) == ("no-gradient", ("body",))
+
+
+def test_two_optimizers_that_take_turns_are_not_accused():
+    critic, generator = dense(4, 16, 1), dense(2, 16, 4)
+    model = nn.ModuleDict({"critic": critic, "generator": generator})
+    for_critic, for_generator = adam(critic), adam(generator)
+    with watch(model, for_critic, every=1) as w:
+        for _ in range(4):
+            made = generator(torch.randn(16, 2))
+            for_critic.zero_grad()
+            F.softplus(critic(made.detach())).mean().backward()
+            for_critic.step()
+            for_generator.zero_grad()
+            F.softplus(-critic(made)).mean().backward()
+            for_generator.step()
+    assert w.report().healthy
+
+
+def test_nothing_measured_is_not_called_well():
+    model = dense(4, 8, 3)
+    with watch(model, sgd(model)) as w:
+        pass
+    assert w.report().summary == "不明: 測れた層がありません。"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda m, o: watch(m, sgd(dense(4, 8, 3))), ValueError, "model のものでは"),
+        (lambda m, o: watch(m, o, every=True), ValueError, "every には 1 以上"),
+        (lambda m, o: watch(m, o, save="/no/such/folder/report.json"), FileNotFoundError, "場所"),
+        (lambda m, o: watch(m, o, save=3), TypeError, "ファイルの名前"),
+        (lambda m, o: watch(m, o).loss(torch.ones(3)), ValueError, r"1 つの数.*\(3,\)"),
+        (lambda m, o: watch(m, o).loss("0,3"), ValueError, "1 つの数"),
+        (lambda m, o: watch(m, o).report(thresholds=3), TypeError, "thresholds"),
+    ],
+)
+def test_a_watch_refuses_before_the_training_begins(call, error, message):
+    model = dense(4, 8, 3)
+    with pytest.raises(error, match=message):
+        call(model, sgd(model))
+
+
+def test_a_count_may_be_an_integer_of_numpy():
+    model = dense(4, 8, 3)
+    assert watch(model, sgd(model), every=np.int64(5)).every == 5

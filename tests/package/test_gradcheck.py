@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vgbook.activations import Activation, gelu, relu, sigmoid, tanh
+from vgbook.activations import Activation, gelu, identity, relu, sigmoid, tanh
 from vgbook.clinic.gradcheck import Check, check_gradients, numerical_gradient
 from vgbook.initializers import he, normal, xavier
 from vgbook.layers.affine import Activate, Affine
@@ -403,6 +403,41 @@ def test_a_right_float32_network_is_not_called_wrong(activation, norm, loss, sca
     t = labels if loss is softmax_cross_entropy else np.eye(3)[labels] * scale
     checks = check_gradients(network, x.astype(np.float32), t, loss=loss)
     assert [check for check in checks if not check.ok()] == []
+
+
+@pytest.mark.parametrize(
+    ("norm", "loss", "seeds"),
+    [
+        (BatchNorm, softmax_cross_entropy, (24, 25, 34)),
+        (LayerNorm, mean_squared_error, range(6)),
+    ],
+)
+def test_two_small_float32_samples_are_not_called_wrong(norm, loss, seeds):
+    """2 標本の BN は、float32 の刻みより小さな範囲で符号が変わる。"""
+    for seed in seeds:
+        network = mlp([3, 4, 4, 2], identity, xavier(), rng=rng(seed), norm=norm, dtype="float32")
+        x = (1e-3 * rng(seed + 9).standard_normal((2, 3))).astype("float32")
+        targets = rng(seed).standard_normal((2, 2)).astype("float32")
+        labels = targets if loss is mean_squared_error else np.array([0, 1])
+        checks = check_gradients(network, x, labels, loss=loss)
+        assert all(check.ok() or check.blind for check in checks)
+
+
+class RightOnlyInDouble(Affine):
+    """float32 のときだけ間違う逆伝播。"""
+
+    def backward(self, dy):
+        return super().backward(dy) * (1.5 if dy.dtype == np.float32 else 1.0)
+
+
+@pytest.mark.parametrize("broken", [ForgetfulBatchNorm, RightOnlyInDouble])
+def test_a_wrong_float32_backward_is_still_found(broken):
+    network = mlp([4, 5, 5, 3], tanh, xavier(), rng=rng(), norm=BatchNorm, dtype="float32")
+    i = 1 if broken is ForgetfulBatchNorm else 3
+    layer = broken(5, dtype="float32") if i == 1 else broken(network[i].params["W"])
+    network = Network([*network.layers[:i], layer, *network.layers[i + 1 :]])
+    checks = check_gradients(network, X.astype("float32"), LABELS)
+    assert not all(check.ok() for check in checks)
 
 
 def test_a_function_that_changes_its_point_is_refused():

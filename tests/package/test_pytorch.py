@@ -116,6 +116,27 @@ def test_what_the_state_does_not_tell_fails_the_check(dtype, model):
 
 
 @pytest.mark.parametrize(
+    ("dtype", "widen"),
+    [(torch.float16, False), (torch.float16, True), (torch.bfloat16, True)],
+    ids=str,
+)
+def test_a_half_precision_model_is_judged_by_its_own_rounding(dtype, widen):
+    torch.manual_seed(0)
+    body = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.ReLU(), torch.nn.Linear(64, 4))
+    model, x = body.to(dtype), torch.randn(50, 4).to(dtype)
+    given = (lambda t: t.detach().float()) if widen else (lambda t: t.detach())
+    state = {name: given(value) for name, value in model.state_dict().items()}
+    from_state_dict(state, relu, check=(given(x), given(model(x))))
+    with pytest.raises(ValueError, match="違います"):
+        from_state_dict(state, relu, check=(given(x), given(model(x) + x)))
+
+
+def test_a_checkpoint_is_told_from_a_state():
+    with pytest.raises(TypeError, match=r"checkpoint\['model'\]"):
+        from_state_dict({"epoch": 3, "model": {"0.weight": np.ones((3, 2))}}, relu)
+
+
+@pytest.mark.parametrize(
     ("check", "error", "message"),
     [
         (np.ones((2, 2)), TypeError, "check には"),

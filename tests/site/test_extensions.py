@@ -139,6 +139,20 @@ def test_every_page_depends_on_the_modules_it_imports():
 # --- 並列 --------------------------------------------------------------------------------
 
 
+def test_the_pages_with_the_longest_programs_are_read_first(tmp_path: Path):
+    head = "---\nfile_format: mystnb\n---\n"
+    for name, lines_of_code in (("a", 1), ("b", 0), ("c", 9), ("d", 4), ("e", 0), ("f", 7)):
+        cell = "```{code-cell} python\n" + "x = 1\n" * lines_of_code + "```\n"
+        text = head + cell if lines_of_code else "文。\n"
+        (tmp_path / f"{name}.md").write_text(text, encoding="utf-8")
+    names = list("abcdef")
+    app = SimpleNamespace(parallel=2)
+    env = SimpleNamespace(doc2path=lambda name: tmp_path / f"{name}.md")
+    execution.spread(app, env, names)
+    first, second = make_chunks(names, 2)
+    assert (first, second) == (["c", "d", "b"], ["f", "a", "e"])
+
+
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 8))
 def test_the_readers_share_the_notebooks_and_none_reads_them_alone_at_the_end(
     count: int, others: int, readers: int

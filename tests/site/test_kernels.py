@@ -57,14 +57,16 @@ def test_a_forked_kernel_is_a_fresh_one_that_fails_and_stops_like_any_other():
         """
 own = "import os, sys; print(os.getpid(), os.getppid())"
 for _ in range(2):
-    pids, old, _, new = run(
+    pids, old, late, _, new = run(
         own,
         "print([n for n in sys.modules if n.split('.')[0] in ('vg', 'vgbook')])",
+        "names = [n.split('.')[0] for n in sys.modules]; print(names[::-1].index('sklearn'))",
         "left = 1",
         "print('left' in globals(), 'sklearn.datasets' in sys.modules)",
     )
     print(pids.strip())
     assert old == "[]\\n" and new == "True True\\n", (old, new)
+    assert int(late) < 40, late  # 分かれた後に読み込んだもの。デバッガーだけで 150 ある
 try:
     run("1 / 0")
 except nbclient.exceptions.CellExecutionError as error:

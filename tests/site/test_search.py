@@ -28,14 +28,24 @@ GROUPS = [
     ["ファンイン", "fan-in"],
     ["Xavier の初期値", "ざびえるのしょきち"],
     ["softmax_cross_entropy"],
+    ["層正規化", "そうせいきか"],
+    ["確認テスト", "練習問題"],
+    ["活性化関数"],
+    ["損失関数", "loss function"],
+    ["損失", "ロス", "loss"],
+    ["関数", "function"],
+    ["図", "グラフ"],
 ]
 WORDS = {
     "groups": GROUPS,
     "variants": ["搬播"],
     "symptoms": ["ない$"],
     "general": ["勾配"],
+    "kinds": {"quiz": ["確認テスト"]},
+    "code": ["クラス"],
     "weak": ["違い"],
 }
+SCRIPTS = ("words.js", "slips.js", "rank.js", "search.js")
 
 
 def page(title: str, text: str, kind: str = "chapter", names: tuple[str, ...] = ()) -> dict:
@@ -52,7 +62,7 @@ def page(title: str, text: str, kind: str = "chapter", names: tuple[str, ...] = 
 
 def engine(*pages: dict) -> quickjs.Context:
     context = quickjs.Context()
-    for script in ("words.js", "search.js"):
+    for script in SCRIPTS:
         context.eval((DOCS / "_ext/vg/search" / script).read_text(encoding="utf-8"))
     context.set("data", json.dumps(pages))
     context.set("words_of_the_book", json.dumps(WORDS))
@@ -182,9 +192,79 @@ def test_a_symptom_leads_to_the_page_of_symptoms():
     assert find("勾配が減らない")[0] == "診断"
 
 
+def test_a_question_about_why_is_not_a_symptom():
+    find = searcher(page("勾配が減る仕組み", "勾配。"), page("診断", "勾配。", names=("症状",)))
+    assert find("勾配が減らない")[0] == "診断"
+    assert find("なぜ勾配が減らない")[0] == "勾配が減る仕組み"
+
+
+def test_a_word_for_a_kind_of_page_asks_for_that_kind():
+    find = searcher(
+        page("正規化", "正規化。確認テストも練習問題もある。"),
+        page("正規化の問", "正規化。", kind="quiz"),
+    )
+    assert find("正規化") == ["正規化", "正規化の問"]
+    assert find("正規化の練習問題") == ["正規化の問", "正規化"]
+
+
+def test_the_name_of_a_class_with_the_word_class_asks_for_the_api():
+    api = page("層 (vgbook.layers)", "")
+    api |= {"kind": "api", "sections": [*api["sections"], {**api["sections"][0], "name": "Affine"}]}
+    find = searcher(page("Affine", "Affine とクラス。"), api)
+    assert find("affine")[0] == "Affine"
+    assert find("affine クラス")[0] == "層 (vgbook.layers)"
+
+
+def test_a_verb_is_not_found_inside_a_compound():
+    find = searcher(page("章", "値が小さくなる。"), page("ほか", "縮小と極小。"))
+    assert find("小さい値") == ["章"]
+    assert set(find("小")) == {"章", "ほか"}  # 打ちかけの熟語かもしれない
+
+
+def test_a_term_of_one_letter_is_not_found_inside_a_compound():
+    assert searcher(page("章", "図を描く。"), page("ほか", "意図。"))("図") == ["章"]
+
+
+@pytest.mark.parametrize("query", ["ロス関数", "ロスfunction", "lossfunction"])
+def test_words_that_make_a_term_are_that_term(query: str):
+    find = searcher(page("章", "損失関数。"), page("関数", "損失と関数。損失と関数。"))
+    assert find(query)[0] == "章"
+
+
+@pytest.mark.parametrize("query", ["koubai shoushitsu", "koubaishoushitsu", "koubai-syousitu"])
+def test_romaji_is_read(query: str):
+    ask = asker(page("章", "勾配消失。"))
+    assert ask(query) == {"pages": ["章"], "suggested": "勾配消失", "missing": []}
+
+
+@pytest.mark.parametrize("query", ["活性か関数", "活性化間数の図", "活盛化関数"])
+def test_one_wrong_letter_in_a_term_is_read_as_the_term(query: str):
+    ask = asker(page("章", "活性化関数。"), page("活性", "関数。活性。"))
+    assert ask(query)["pages"][0] == "章"
+    assert "活性化関数" in ask(query)["suggested"]
+
+
+def test_a_known_word_before_a_term_is_not_a_slip():
+    """再初期化は、零初期化の打ち間違いではない。"""
+    assert asker(page("章", "勾配消失。"))("再勾配")["suggested"] is None
+
+
+def test_an_unknown_name_in_code_is_read_by_its_parts():
+    ask = asker(page("章", "norm と exp。"), page("ほか", "norm。"))
+    assert ask("np.exp")["pages"] == ["章"]
+
+
+def test_a_title_is_covered_by_all_the_words_together():
+    find = searcher(
+        page("シグモイド", "Xavier。", names=("シグモイド",)), page("シグモイドと Xavier", "勾配。")
+    )
+    assert find("シグモイド Xavier")[0] == "シグモイドと Xavier"
+    assert find("シグモイド")[0] == "シグモイド"
+
+
 def test_the_engine_knows_no_lookbehind():
     """古い Safari は、後読みを読んだだけで止まる。"""
-    for script in ("words.js", "search.js"):
+    for script in SCRIPTS:
         assert "(?<" not in (DOCS / "_ext/vg/search" / script).read_text(encoding="utf-8")
     sources = engine(page("頁", TEXT)).eval("""(query) => {
         const { terms } = search(pages, query, dict);

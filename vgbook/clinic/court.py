@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from vgbook.clinic.record import Finding, Thresholds, Trial, finding
+from vgbook.clinic.record import OUT_OF_TIME, Finding, Thresholds, Trial, finding
 from vgbook.clinic.verdicts import Remedy
 
 STEPS = (20, 300)
@@ -78,6 +78,15 @@ class Court:
         base = self.trial("そのまま")
         if self.learned(base) and not base.spiked:
             return None
+        root = self._root(base)
+        if root is None and any(trial.error == OUT_OF_TIME for trial in self.trials):
+            self.notes.append(
+                "seconds を使い切ったので、試しの学習を途中でやめました。原因が見つからないのは、"
+                "そのためかもしれません。seconds を大きくしてください。"
+            )
+        return root
+
+    def _root(self, base: Trial) -> Finding | None:
         if self._scheduled(base):
             return None
         for suspect in self.suspects(base):
@@ -125,6 +134,8 @@ class Court:
             return finding(
                 "step-large", ("optimizer",), "試しの学習で損失が跳ね上がった", trials=(base,)
             )
+        if any(trial.error == OUT_OF_TIME for trial in self.trials):
+            return None
         self.notes.append(
             "試しの学習で損失は下がらず、原因となる異常も見つかりません。"
             "すでに収束しているか、この大きさのネットワークでは学べない課題です。"

@@ -11,7 +11,7 @@ from typing import Any
 
 from vgbook._edge import as_array, check_callable, check_data, check_flag, check_positive
 from vgbook.clinic.numpy_model import Subject, diagnose_network
-from vgbook.clinic.record import Thresholds
+from vgbook.clinic.record import Thresholds, check_thresholds
 from vgbook.clinic.report import Diagnosis
 from vgbook.network import Network, check_network
 from vgbook.training.losses import check_loss, softmax_cross_entropy
@@ -89,7 +89,7 @@ def diagnose(
     >>> report.findings[0].name, report.findings[0].trials[1].name
     ('消失', 'He の初期値')
     """
-    limits = _check_thresholds(thresholds)
+    limits = check_thresholds(thresholds)
     check_positive("seconds", seconds)
     check_flag("trial", trial)
     if step is not None:
@@ -103,17 +103,6 @@ def diagnose(
         )  # fmt: skip
     check_network(model, "model")
     return diagnose_network(_subject(model, x, y, loss, optimizer, lr), lr, limits, trial)
-
-
-def _check_thresholds(thresholds: Thresholds | None) -> Thresholds:
-    limits = Thresholds() if thresholds is None else thresholds
-    if not isinstance(limits, Thresholds):
-        raise TypeError(
-            "thresholds には Thresholds (Thresholds(gradient=1e-3) など) を渡してください。"
-            f"受け取った値: {thresholds!r}"
-        )
-    check_positive("thresholds", limits, many=True)
-    return limits
 
 
 def _is_torch(model: object) -> bool:
@@ -148,7 +137,9 @@ def watch(model: Any, optimizer: Any, *, every: int = 100, save: str | Path | No
     """学習のループを見張る。``with watch(model, optimizer) as w:`` と使う。
 
     ループは書き換えません。``every`` 回に 1 回の更新だけ測り、``w.report()`` がいつでも診断書を
-    返します。ループが例外で止まっても、それまでの測定は残ります。
+    返します。ループが例外で止まっても、それまでの測定は残ります。torch.compile したモデルも、
+    測る回だけ、コンパイルせずに動かして測ります。``GradScaler`` を使うと、δ は、大きくした損失の
+    勾配です。
 
     Parameters
     ----------
@@ -172,7 +163,10 @@ def watch(model: Any, optimizer: Any, *, every: int = 100, save: str | Path | No
     TypeError
         PyTorch のモデルとオプティマイザーでないとき。
     ValueError
-        ``every`` が 1 以上の整数でないとき。
+        ``every`` が 1 以上の整数でないとき、``optimizer`` が別のモデルのもののとき、パラメーターが
+        ないとき。
+    FileNotFoundError
+        ``save`` のフォルダーがないとき。
 
     Examples
     --------

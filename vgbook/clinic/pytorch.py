@@ -45,7 +45,8 @@ def from_state_dict(
     check : tuple of (array_like, array_like), optional
         入力 (N, n_in) と、それに対する元のモデルの出力 (N, n_out)。作ったネットワークの出力との
         差が、丸め誤差で説明できる大きさを超えたら断ります。丸め誤差は、入力、重み、出力のうち最も粗い型の
-        計算機イプシロンから、層ごとに積み上げて見積もります。
+        計算機イプシロンから、層ごとに積み上げて見積もります。半精度で計算した出力は、
+        ``.float()`` で変えてあっても、値から見分けます。
 
     Returns
     -------
@@ -112,6 +113,12 @@ def _parameters(state: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], dict[
             "state には名前 (str) と配列の対応 (model.state_dict() など) を渡してください。"
             f"受け取った値: {state!r}"
         )
+    for key, value in state.items():
+        if isinstance(value, Mapping):
+            raise TypeError(
+                "state には model.state_dict() そのものを渡してください。保存した辞書なら、"
+                f"その中の checkpoint[{key!r}] などです。受け取った名前: {list(state)}"
+            )
     arrays = {key: _numbers(f"state の {key}", value) for key, value in state.items()}
     names = [key.removesuffix("weight") for key, a in arrays.items() if _is_matrix(key, a)]
     weights: dict[str, Array] = {}
@@ -173,10 +180,9 @@ def _numbers(name: str, value: ArrayLike) -> Array:
 def _check_output(network: Network, check: tuple[ArrayLike, ArrayLike]) -> None:
     if not isinstance(check, tuple) or len(check) != 2:
         raise TypeError(f"check には (入力, 出力) の組を渡してください。受け取った値: {check!r}")
-    x, expected = (
-        check_data(name, _numbers(name, value))
-        for name, value in zip(("check の入力", "check の出力"), check, strict=True)
-    )
+    names = ("check の入力", "check の出力")
+    given = [_numbers(name, value) for name, value in zip(names, check, strict=True)]
+    x, expected = (check_data(*pair) for pair in zip(names, given, strict=True))
     first, last = (network.affines[i].params["W"] for i in (0, -1))
     shapes = (len(x), first.shape[0]), (len(x), last.shape[1])
     if (x.shape, expected.shape) != shapes:
@@ -185,7 +191,7 @@ def _check_output(network: Network, check: tuple[ArrayLike, ArrayLike]) -> None:
             f"受け取った形: {(x.shape, expected.shape)}"
         )
     gap = np.abs(network.forward(x) - expected)
-    eps = max(float(np.finfo(a.dtype).eps) for a in (x, first, expected))
+    eps = max([*(float(np.finfo(a.dtype).eps) for a in (*given, first)), _coarseness(expected)])
     limit = _rounding(network, x, eps)
     if not np.all(gap <= limit):
         raise ValueError(
@@ -194,6 +200,22 @@ def _check_output(network: Network, check: tuple[ArrayLike, ArrayLike]) -> None:
             f"差の最大値: {gap.max():.1e} (丸め誤差の見積もり: {limit.max():.1e}、"
             f"出力の標準偏差: {expected.std():.1e})"
         )
+
+
+def _coarseness(output: Array) -> float:
+    """出力のどの値も正確に表せる、最も粗い型の計算機イプシロン。
+
+    半精度で計算した出力は、``.float()`` で float32 に変えた後でも、半精度の値のまま。
+    整数だけの出力からは分からない。
+    """
+    if np.array_equal(output, np.round(output)):
+        return 0.0
+    single = output.astype(np.float32)
+    if np.array_equal(single, output) and not np.any(single.view(np.uint32) & 0xFFFF):
+        return 2.0**-7  # bfloat16
+    with np.errstate(over="ignore", under="ignore"):
+        half = output.astype(np.float16)
+    return float(np.finfo(half.dtype).eps) if np.array_equal(half, output) else 0.0
 
 
 def _rounding(network: Network, x: Array, eps: float) -> Array:

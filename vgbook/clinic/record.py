@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import NamedTuple
 
+from vgbook._edge import check_positive
 from vgbook.clinic.verdicts import VERDICTS, Verdict
 
+OUT_OF_TIME = "時間 (seconds) を使い切った"
 SPIKE = 50.0  # 最初の損失の何倍を超えれば、跳ね上がったとするか
 
 
@@ -25,6 +27,18 @@ class Thresholds(NamedTuple):
     小さいほう。"""
     cured: float = 0.8
     """1 つだけ変えた試しの損失が、変えない試しの何倍を下回れば「治った」とするか。"""
+
+
+def check_thresholds(thresholds: Thresholds | None) -> Thresholds:
+    """``None`` なら既定の閾値。そうでなければ、正の閾値の組であることを確かめる。"""
+    limits = Thresholds() if thresholds is None else thresholds
+    if not isinstance(limits, Thresholds):
+        raise TypeError(
+            "thresholds には Thresholds (Thresholds(gradient=1e-3) など) を渡してください。"
+            f"受け取った値: {thresholds!r}"
+        )
+    check_positive("thresholds", limits, many=True)
+    return limits
 
 
 @dataclass

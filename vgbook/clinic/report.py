@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from math import isfinite
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,7 @@ class Diagnosis:
 
     def save(self, path: str | Path) -> None:
         """JSON のファイルに書く。``python -m vgbook.clinic`` が読みます。"""
+        check_folder(path)
         content = json.dumps(self.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
         Path(path).write_text(content + "\n", encoding="utf-8")
 
@@ -146,12 +148,18 @@ class Diagnosis:
                 f"診断書 (format {FORMAT}) ではありません。report.save(path) で書いたファイルを"
                 "渡してください。"
             )
-        return cls(
-            [_build(LayerRecord, layer) for layer in content["layers"]],
-            [_build_finding(f) for f in content["findings"]],
-            [_build(Trial, trial) for trial in content["trials"]],
-            list(content["notes"]),
-        )
+        try:
+            return cls(
+                [_build(LayerRecord, layer) for layer in content["layers"]],
+                [_build_finding(f) for f in content["findings"]],
+                [_build(Trial, trial) for trial in content["trials"]],
+                list(content["notes"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"診断書の中身が欠けているか、形が違います ({error!r})。"
+                "report.save(path) で書いたファイルを、書き換えずに渡してください。"
+            ) from error
 
     def to_frame(self) -> Any:
         """層ごとの表を pandas の DataFrame にする。pandas が要ります。"""
@@ -159,6 +167,25 @@ class Diagnosis:
 
         rows = [_plain(layer) | {"verdicts": "、".join(self.marks(layer))} for layer in self.layers]
         return DataFrame(rows).set_index("name")
+
+
+def check_folder(path: str | Path) -> None:
+    """ファイルを書く場所のフォルダーがあることを確かめる。
+
+    Raises
+    ------
+    TypeError
+        ``path`` がファイルの名前でないとき。
+    FileNotFoundError
+        フォルダーがないとき。
+    """
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"ファイルの名前 (str か Path) を渡してください。受け取った値: {path!r}")
+    if not Path(path).parent.is_dir() or Path(path).is_dir():
+        raise FileNotFoundError(
+            "ファイルを書く場所がありません。あるフォルダーの中の、ファイルの名前を渡してください。"
+            f"受け取った場所: {path}"
+        )
 
 
 def _clean(value: Any) -> Any:

@@ -99,12 +99,14 @@ def summary(report: Diagnosis) -> str:
         root = report.findings[0]
         return f"{root.severity}: {root.name} ({places(root.modules)})。まず: {root.cures[0]}"
     base = next(iter(report.trials), None)
+    if base is None and not report.layers:
+        return "不明: 測れた層がありません。"
     if base is None:
         return "良好: 症状は見つかりません (試しの学習はしていません)。"
     first, end = base.losses[0], base.end
     if end < first:
         return f"良好: 損失が {first:.3g} から {end:.3g} に下がりました ({len(base.losses)} 回)。"
-    return f"良好: 損失は {first:.3g} から下がりませんが、原因となる異常は見つかりません。"
+    return f"不明: 損失が {first:.3g} から下がりませんが、原因となる異常は見つかりません。"
 
 
 def course(trial: Trial) -> str:

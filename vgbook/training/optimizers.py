@@ -121,6 +121,11 @@ def check_optimizer(optimizer: object) -> None:
             "optimizer には最適化手法 (SGD(lr=0.01) など) を渡してください。"
             f"受け取った値: {optimizer!r}"
         )
+    if type(optimizer).__module__.partition(".")[0] == "torch":
+        raise TypeError(
+            "optimizer には最適化手法 (SGD(lr=0.01) など) を渡してください。"
+            f"PyTorch の最適化手法は、PyTorch のモデルでだけ使えます。受け取った値: {optimizer!r}"
+        )
 
 
 class SGD(_Optimizer):

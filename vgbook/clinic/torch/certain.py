@@ -9,7 +9,7 @@ from torch import nn
 
 from vgbook.clinic.record import Finding, finding
 from vgbook.clinic.torch.courses import constant_answer
-from vgbook.clinic.torch.hooks import RECURRENT, dense, drift
+from vgbook.clinic.torch.hooks import RECURRENT, dense, drift, wide
 from vgbook.clinic.torch.measure import Measurement
 from vgbook.clinic.torch.subject import Subject, tensors
 
@@ -22,7 +22,7 @@ HALF_ZEROS = 0.3  # 半精度の δ のうち、これを超える割合が 0 �
 def certainties(subject: Subject, measured: Measurement) -> list[Finding]:
     """確かな病気を、根になりやすいものから並べる。"""
     checks = (
-        not_finite, wrong_loss, disconnected, half_precision, equal_units, few_samples,
+        not_finite, wrong_loss, disconnected, half_precision, equal_units, no_slope, few_samples,
         wrong_averages,
     )  # fmt: skip
     return [found for check in checks for found in check(subject, measured)]
@@ -77,18 +77,21 @@ def _culprit(subject: Subject) -> str:
 def wrong_loss(subject: Subject, measured: Measurement) -> Iterator[Finding]:
     """確率を渡された損失、形の合わない損失。"""
     output = measured.output
+    if where := measured.recorder.probabilities:
+        yield finding("softmax-twice", ("出力",), f"{where} に、ロジットでなく確率が渡されている")
+        return
     if subject.loss is None or not isinstance(output, torch.Tensor) or not isfinite(measured.loss):
         return
     out = output.detach().clone()
     if not out.is_floating_point() or out.ndim < 1 or not out.isfinite().all():
         return
-    if _softmax_twice(subject, out):
+    if _softmax_twice(subject, out):  # 自分で書いた損失
         yield finding(
             "softmax-twice",
             ("出力",),
             "出力の和がどの標本でも 1 で、損失は出力に定数を足しても変わらない",
         )
-    elif _sigmoid_twice(subject, out, measured.recorder.functions):
+    elif measured.recorder.squashed(out) and _sigmoid_twice(subject, out):
         yield finding(
             "softmax-twice",
             ("出力",),
@@ -111,15 +114,11 @@ def _softmax_twice(subject: Subject, out: torch.Tensor) -> bool:
     return base is not None and moved is not None and abs(base - moved) < 1e-4 * abs(base)
 
 
-def _sigmoid_twice(subject: Subject, out: torch.Tensor, functions: list[str]) -> bool:
+def _sigmoid_twice(subject: Subject, out: torch.Tensor) -> bool:
     y = subject.y
     if not isinstance(y, torch.Tensor) or y.shape != out.shape or not y.is_floating_point():
         return False
-    if (
-        not functions
-        or functions[-1] not in ("sigmoid", "softmax")
-        or not ((y == 0) | (y == 1)).all()
-    ):
+    if not ((y == 0) | (y == 1)).all():
         return False
     answer = y.detach().to(out.dtype).clone().requires_grad_()
     try:
@@ -147,7 +146,9 @@ def _blind_to_pairs(subject: Subject, out: torch.Tensor) -> bool:
     y = subject.y
     if not isinstance(y, torch.Tensor) or y.ndim == 0 or len(y) != len(out) or len(y) < 3:
         return False
-    if not y.is_floating_point() or y.shape == out.shape:
+    if y.dtype == torch.bool or y.is_complex() or y.shape == out.shape:
+        return False
+    if not y.is_floating_point() and y.numel() != out.numel():  # クラスの番号
         return False
     g = torch.Generator(device="cpu").manual_seed(0)
     noise = torch.randn(out.shape, generator=g).to(out)
@@ -156,7 +157,7 @@ def _blind_to_pairs(subject: Subject, out: torch.Tensor) -> bool:
     if torch.equal(turned, y):
         return False
     values = []
-    for target in (y, turned, y + y.abs().mean() + 1):
+    for target in (y, turned, y + (y.abs().float().mean() + 1).to(y.dtype)):
         with torch.no_grad():
             values.append(float(subject.loss(probe.clone(), target)))  # type: ignore[misc]
     base, rolled, moved = values
@@ -225,7 +226,7 @@ def half_precision(subject: Subject, measured: Measurement) -> Iterator[Finding]
     for watched in small:
         grad, other = measured.grads.get(watched.parameter), grads.get(watched.parameter)
         if grad is not None and other is not None:
-            here, there = float(grad.double().norm()), float(other.double().norm()) / 2.0**14
+            here, there = float(wide(grad).norm()), float(wide(other).norm()) / 2.0**14
             if here < 0.5 * there:
                 lost.append(watched.record.name)
     if lost:
@@ -268,11 +269,20 @@ def equal_units(subject: Subject, measured: Measurement) -> Iterator[Finding]:
 def _rows_equal(module: nn.Module, W: torch.Tensor) -> bool:
     """行 (再帰層ではゲートごとの行) がすべて等しいか。"""
     size = module.hidden_size if isinstance(module, RECURRENT) else len(W)
-    blocks = W.detach().flatten(1).double().split(size)
+    blocks = wide(W).flatten(1).split(size)
     if len(blocks[0]) < 2:
         return False
     tolerance = 1e-6 * max(float(W.abs().max()), 1e-300)
     return all(bool(((b - b[:1]).abs() <= tolerance).all()) for b in blocks)
+
+
+def no_slope(subject: Subject, measured: Measurement) -> Iterator[Finding]:
+    """どの勾配もちょうど 0 か。丸め (round) や個数の損失のように、平らなところにいる。"""
+    grads = [grad for grad in measured.grads.values() if grad is not None]
+    half = any(watched.half for watched in measured.watched.values())
+    # 損失が 0 なら、ヒンジ損失のように、もう直すところがないのかもしれない
+    if grads and not half and measured.loss != 0 and not any(grad.any() for grad in grads):
+        yield finding("no-gradient", ("loss",), "どのパラメーターの勾配も、ちょうど 0")
 
 
 # --- バッチ正規化 -------------------------------------------------------------------------

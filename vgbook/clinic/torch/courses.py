@@ -7,7 +7,7 @@ from time import process_time
 import torch
 from torch.nn import functional as F
 
-from vgbook.clinic.record import Trial
+from vgbook.clinic.record import OUT_OF_TIME, Trial
 from vgbook.clinic.torch.hooks import BATCH_NORMS
 from vgbook.clinic.torch.subject import Subject, tensors, tree_map
 
@@ -62,7 +62,10 @@ def run(subject: Subject, name: str, steps: int, enough: float, deadline: float)
             trial.error = str(error).splitlines()[0]
             value = float("nan")
         trial.losses.append(value)
-        if not isfinite(value) or process_time() > deadline:
+        if not isfinite(value):
+            break
+        if process_time() > deadline:
+            trial.error = OUT_OF_TIME
             break
         if len(trial.losses) >= FEWEST and trial.score < enough:
             break

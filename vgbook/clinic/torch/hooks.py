@@ -45,16 +45,27 @@ class Watched:
     broken_delta: bool = False
 
 
+def wide(a: torch.Tensor) -> torch.Tensor:
+    """2 乗しても桁があふれない型の写し。MPS (Apple の GPU) には float64 がない。"""
+    a = a.detach().abs() if a.is_complex() else a.detach()
+    return a.to(torch.float32 if a.device.type == "mps" else torch.float64, copy=True)
+
+
 def rms(a: torch.Tensor) -> float:
     """二乗平均の平方根。"""
-    return float(a.detach().double().square().mean().sqrt()) if a.numel() else float("nan")
+    return float(wide(a).square().mean().sqrt()) if a.numel() else float("nan")
 
 
 def spread(a: torch.Tensor) -> float:
     """標本による違い: ユニットごとの、標本にわたる標準偏差の RMS。標本が 1 個なら測れない。"""
     if a.ndim == 0 or a.numel() == 0 or (a.ndim > 1 and len(a) == 1):
         return float("nan")
-    return float(a.detach().double().var(0, unbiased=False).mean().sqrt())
+    return float(wide(a).var(0, unbiased=False).mean().sqrt())
+
+
+def share(mask: torch.Tensor) -> float:
+    """真の要素の割合。"""
+    return float(mask.count_nonzero() / max(mask.numel(), 1))
 
 
 def dense(gradient: torch.Tensor | None) -> torch.Tensor | None:
@@ -78,6 +89,8 @@ def rectifies(name: str, args: Any, kwargs: Any) -> bool:
     """負の値を 0 にする関数か。``x.clamp(min=0)`` も ReLU と同じ。"""
     if name in ZEROS:
         return True
+    if name == "maximum":  # torch.maximum(x, torch.tensor(0.0))
+        return any(isinstance(a, torch.Tensor) and a.numel() == 1 and a == 0 for a in args)
     options = {**dict(zip(("input", "min", "max"), args, strict=False)), **(kwargs or {})}
     low, high = options.get("min"), options.get("max")
     return name in CLAMPS and isinstance(low, int | float) and low == 0 and high is None
@@ -95,15 +108,15 @@ def already(model: nn.Module, functions: Collection[str], residual: bool) -> fro
 
 def drift(module: Any, mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:
     """BN の移動平均が、バッチの統計からどれだけ外れているか。1 で標準偏差 1 つ。"""
-    running = module.running_var.double() + module.eps
-    shift = (mean - module.running_mean.double()).abs() / running.sqrt()
+    running = wide(module.running_var) + module.eps
+    shift = (mean - wide(module.running_mean)).abs() / running.sqrt()
     scale = ((var + module.eps) / running).log().abs()
     return torch.maximum(shift, scale).median()
 
 
 def batch_statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """チャネルごとの平均と分散。"""
-    x = x.detach().double()
+    x = wide(x)
     axes = [0, *range(2, x.ndim)]
     return x.mean(axes), x.var(axes, unbiased=False)
 
@@ -120,9 +133,12 @@ class Recorder(TorchFunctionMode):
         self.watched: dict[str, Watched] = {}
         self.current: Watched | None = None
         self.functions: list[str] = []
+        self.probabilities = ""
+        """ロジットを待つ損失の関数のうち、確率を渡されたもの。"""
         self.batch_stats: dict[str, tuple[int, torch.Tensor, torch.Tensor]] = {}
         self.post_norms = 0
         self.residual = False
+        self._sigmoid: torch.Tensor | None = None
         self._kept: list[Any] = []
         self._sums: dict[int, bool] = {}
         self._normed: set[int] = set()
@@ -194,7 +210,7 @@ class Recorder(TorchFunctionMode):
         batch_first = watched.module.batch_first
 
         def keep(grad: torch.Tensor) -> None:
-            g = grad.detach().double()
+            g = wide(grad)
             norms = (g if batch_first else g.transpose(0, 1)).norm(dim=2).mean(0)
             watched.record.times = tuple(norms.tolist())
 
@@ -226,8 +242,8 @@ class Recorder(TorchFunctionMode):
         watched.half = watched.half or g.dtype == torch.float16
         if not g.isfinite().all():
             watched.broken_delta = True
-        watched.zeros.append(float((g == 0).double().mean()))
-        norm = g.double().flatten(1).norm(dim=1).mean() if g.ndim > 1 else g.double().abs().mean()
+        watched.zeros.append(share(g == 0))
+        norm = wide(g).flatten(1).norm(dim=1).mean() if g.ndim > 1 else wide(g).abs().mean()
         watched.calls.append(float(norm))
         record = watched.record
         # 何度も呼ばれる層では、最後の呼び出し (逆伝播では最初に届く) の値を残す
@@ -244,10 +260,31 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """テンソルの関数が呼ばれるたびに呼ばれる。"""
         result = func(*args, **(kwargs or {}))
-        if self._depth and not self._busy and isinstance(result, torch.Tensor):
+        if not self._busy and isinstance(result, torch.Tensor):
             with self._aside():
-                self._function(plain_name(func), args, kwargs, result)
+                name = plain_name(func)
+                self._loss(name, args, result)
+                if self._depth:
+                    self._function(name, args, kwargs, result)
         return result
+
+    def _loss(self, name: str, args: Any, result: torch.Tensor) -> None:
+        """損失の関数が、モデルの中で呼ばれても外で呼ばれても、確率を渡されていないか。"""
+        if name == "sigmoid":
+            self._sigmoid = result.detach()
+        elif (name == "cross_entropy" and sums_to_one(args[0])) or (
+            name == "binary_cross_entropy_with_logits" and self.squashed(args[0])
+        ):
+            self.probabilities = name
+
+    def squashed(self, y: torch.Tensor) -> bool:
+        """``y`` が、最後のシグモイドの出力と (形を除いて) 同じ値か。"""
+        last = self._sigmoid
+        return (
+            last is not None
+            and last.numel() == y.numel()
+            and torch.equal(last.flatten().to(y.dtype), y.detach().flatten())
+        )
 
     def _function(self, name: str, args: Any, kwargs: Any, result: torch.Tensor) -> None:
         rectified = rectifies(name, args, kwargs)
@@ -260,8 +297,8 @@ class Recorder(TorchFunctionMode):
             return
         record = self.current.record
         if name in SLOPES:
-            share = float((SLOPES[name](result.detach()) < self.slope).double().mean())
-            record.saturated = max(record.saturated, share)
+            flat = SLOPES[name](result.detach()) < self.slope
+            record.saturated = max(record.saturated, share(flat))
         if rectified:
             record.dead = max(record.dead, dead_share(result.detach()))
         if activated:
@@ -284,9 +321,17 @@ class Recorder(TorchFunctionMode):
             self._sums[id(result)] = any(id(a) in self._normed for a in args)
 
 
+def sums_to_one(y: torch.Tensor) -> bool:
+    """softmax の出力のように、負でなく、クラス (か標本) の軸の和が 1 か。"""
+    y = y.detach()
+    if y.ndim < 2 or min(y.shape[:2]) < 2 or not bool((y >= 0).all()):
+        return False
+    return any(bool((wide(y).sum(axis) - 1).abs().max() < 1e-3) for axis in (1, 0))
+
+
 def dead_share(y: torch.Tensor) -> float:
     """どの標本でも 0 のユニットの割合。4 次元なら、ユニットはチャネル。標本が 1 個なら測らない。"""
     if y.ndim < 2 or (y.ndim == 2 and len(y) == 1):
         return 0.0
     axes = [0, *range(2, y.ndim)] if y.ndim >= 4 else [*range(y.ndim - 1)]
-    return float((y == 0).all(dim=axes[0] if len(axes) == 1 else tuple(axes)).double().mean())
+    return share((y == 0).all(dim=axes[0] if len(axes) == 1 else tuple(axes)))

@@ -40,6 +40,7 @@ def diagnose_torch(
     limits: Thresholds,
 ) -> Diagnosis:
     """測り、確かな病気を挙げ、最適化手法があれば試しに学習させる。"""
+    check_model(model)
     _check_arguments(model, x, loss, optimizer, step)
     subject = Subject(model, x, y, loss, step, optimizer)
     # 損失の形の警告などは、試しの学習のたびに出る。判定として報告するので、ここでは出さない
@@ -110,8 +111,9 @@ def _court(
 
 
 def _measured(subject: Subject, limits: Thresholds) -> Measurement:
+    copy = subject.copy()
     try:
-        return measure(subject.copy(), limits)
+        return measure(copy, limits)
     except Exception as error:
         if "more than 1 value per channel" not in str(error):
             error.add_note(
@@ -135,11 +137,17 @@ def _notes(subject: Subject, measured: Measurement) -> list[str]:
     return notes
 
 
-def _check_arguments(model: nn.Module, x: Any, loss: Any, optimizer: Any, step: Any) -> None:
+def check_model(model: nn.Module) -> None:
+    """層の中を測れる、学習するモデルであることを確かめる。"""
     if not any(True for _ in model.parameters()):
         raise ValueError(
             "model に学習するパラメーターがありません。"
             "nn.Linear などの層をもつモデルを渡してください。"
+        )
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
+        raise ValueError(
+            "model に、形の決まっていない層 (nn.LazyLinear など) があります。"
+            "model(x) を 1 度呼んで、形を決めてから渡してください。"
         )
     if isinstance(model, torch.jit.ScriptModule) or any(p.is_meta for p in model.parameters()):
         raise TypeError(
@@ -147,6 +155,9 @@ def _check_arguments(model: nn.Module, x: Any, loss: Any, optimizer: Any, step: 
             "前の、重みが meta デバイスにないモデルです。"
             f"受け取った型: {type(model).__name__}"
         )
+
+
+def _check_arguments(model: nn.Module, x: Any, loss: Any, optimizer: Any, step: Any) -> None:
     if not any(t.numel() for t in tensors(x)) and tensors(x):
         raise ValueError("x には 1 個以上の標本を渡してください。受け取った標本の数: 0")
     if (loss is None) == (step is None):
@@ -157,13 +168,19 @@ def _check_arguments(model: nn.Module, x: Any, loss: Any, optimizer: Any, step: 
     for name, value in (("loss", loss), ("step", step)):
         if value is not None and not callable(value):
             raise TypeError(f"{name} には関数を渡してください。受け取った値: {value!r}")
+        if isinstance(value, type):
+            raise TypeError(
+                f"{name} にはクラスではなく、()を付けて作ったもの (nn.CrossEntropyLoss() など) を"
+                f"渡してください。受け取った値: {value!r}"
+            )
     if optimizer is not None:
-        _check_optimizer(model, optimizer)
+        check_optimizer(model, optimizer)
     if step is None:
         _check_call(model, x)
 
 
-def _check_optimizer(model: nn.Module, optimizer: Any) -> None:
+def check_optimizer(model: nn.Module, optimizer: Any) -> None:
+    """``model`` の学習に使う、PyTorch の最適化手法であることを確かめる。"""
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(
             "optimizer には torch.optim の最適化手法 (torch.optim.Adam(model.parameters()) など) を"

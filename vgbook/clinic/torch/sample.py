@@ -9,13 +9,16 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
+from vgbook.clinic.torch.eager import Eager
 from vgbook.clinic.torch.hooks import (
     BATCH_NORMS,
     batch_statistics,
+    dense,
     drift,
     plain_name,
     rectifies,
     weight_name,
+    wide,
 )
 
 
@@ -68,10 +71,12 @@ class Sample:
         self.current = ""
         self.complete = False
         self.functions = _Functions(self._relu)
+        self._eager = Eager()
         self._handles: list[Any] = []
 
     def attach(self, model: nn.Module) -> None:
         """行列をもつモジュールと BN にフックを付け、ReLU の出力を見る。"""
+        self._eager.start()
         for name, module in model.named_modules():
             self._handles += self.functions.attach(module)
             weight = weight_name(module)
@@ -87,22 +92,30 @@ class Sample:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self._eager.stop()
 
     def _hook(self, name: str) -> Callable[..., None]:
         def after(_module: nn.Module, _args: Any, output: Any) -> None:
             y = output[0] if isinstance(output, tuple) else output
             if not isinstance(y, torch.Tensor) or not y.requires_grad:  # 評価の順伝播は測らない
                 return
-            units = _units(y)
+            units = wide(_units(y))
             var, mean = torch.var_mean(units, 0, correction=0)
             self.calls[name] = {
                 "h": (var + mean.square()).mean().sqrt(),
                 "distinct": var.mean().sqrt(),
             }
             self.current = name
+            if name not in self.weights:  # 更新の前の重み
+                self.weights[name] = wide(self.parameter(name))
             y.register_hook(lambda grad: self._delta(name, grad))
 
         return after
+
+    def parameter(self, name: str) -> torch.Tensor:
+        """その層の行列。"""
+        module, weight = self.modules[name]
+        return module.get_parameter(weight)
 
     def _batch_norm(self, name: str) -> Callable[..., None]:
         def before(module: Any, args: Any) -> None:
@@ -116,28 +129,20 @@ class Sample:
             self.dead[self.current] = (_units(y) == 0).all(0)
 
     def _delta(self, name: str, grad: torch.Tensor) -> None:
-        norm = grad.detach().norm()
+        norm = wide(grad).norm()
         self.calls[name]["delta"] = norm / grad.numel() ** 0.5
         self.calls[name]["delta_norm"] = norm / len(grad) ** 0.5
 
-    def remember(self, model: nn.Module) -> None:
-        """更新の前の重みと、その勾配の大きさ。"""
-        for name in self.calls:
-            module, weight = self.modules[name]
-            W = module.get_parameter(weight)
-            self.weights[name] = W.detach().clone()
-            if W.grad is not None:
-                self.calls[name]["dW"] = W.grad.norm() / W.numel() ** 0.5
-
-    def close(self, model: nn.Module, before: dict[str, torch.Tensor]) -> None:
-        """更新の後の重みと比べ、数にする。"""
+    def close(self, *, updated: bool) -> None:
+        """更新の後の重みを前の重みと比べ、数にする。``updated`` が偽なら、更新の前に止まった。"""
         for name, call in self.calls.items():
-            module, weight = self.modules[name]
-            W = module.get_parameter(weight).detach()
-            if name in before:
-                size = before[name].norm()
-                call["W"] = size / W.numel() ** 0.5
-                call["update"] = (W - before[name]).norm() / size
+            W, before = self.parameter(name), self.weights[name]
+            grad = dense(W.grad)
+            call["W"] = before.norm() / before.numel() ** 0.5
+            if grad is not None:
+                call["dW"] = wide(grad).norm() / grad.numel() ** 0.5
+            if updated and before.any():  # 0 の重みに対する比は、測れない
+                call["update"] = (wide(W) - before).norm() / before.norm()
             self.values[name] = {key: float(value) for key, value in call.items()}
         self.weights, self.complete = {}, True
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from vgbook.clinic.torch.eager import Eager
+
 
 def tree_map(f: Callable[[torch.Tensor], Any], tree: Any) -> Any:
     """組や辞書の中のテンソルに f を当てる。テンソルでないものは、そのまま。"""
@@ -62,8 +64,15 @@ class Subject:
             for tensor in tensors(list(vars(module).values())):
                 if not tensor.is_leaf:
                     memo[id(tensor)] = tensor.detach().clone()
-        model = copy.deepcopy(self.model, memo)
-        optimizer = copy.deepcopy(self.optimizer, memo)
+        try:
+            model, optimizer = (copy.deepcopy(a, memo) for a in (self.model, self.optimizer))
+        except Exception as error:
+            error.add_note(
+                "診断は写しの上で行うので、model と optimizer を copy.deepcopy で写せなければ"
+                "なりません。ロックやファイルのような写せないものは、モデルの外に置くか、"
+                "写しを作らない watch を使ってください。"
+            )
+            raise
         if isinstance(optimizer, torch.optim.LBFGS):  # 写しには、更新する重みの列が付いてこない
             optimizer._params, optimizer._numel_cache = optimizer.param_groups[0]["params"], None
         return Subject(model, self.x, self.y, self.loss, self.step, optimizer)
@@ -125,12 +134,15 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """
     grads = [(p, p.grad) for p in model.parameters()]
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    eager = Eager()
     try:
         for p, _ in grads:
             p.grad = None
+        eager.start()
         with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
             yield
     finally:
+        eager.stop()
         for p, grad in grads:
             p.grad = grad
         random.setstate(python)

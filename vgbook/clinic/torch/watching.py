@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from vgbook.clinic.record import Thresholds, Trial, finding
-from vgbook.clinic.report import Diagnosis
+from vgbook._edge import check_count
+from vgbook.clinic.record import Finding, Thresholds, Trial, check_thresholds, finding
+from vgbook.clinic.report import Diagnosis, check_folder
 from vgbook.clinic.symptoms import symptoms
 from vgbook.clinic.torch.hooks import already
+from vgbook.clinic.torch.model import check_model, check_optimizer
 from vgbook.clinic.torch.sample import Sample
 
 SETTLED = 30  # これより前の更新では、BN の移動平均はまだ初めの値に引かれている
@@ -50,26 +52,27 @@ class Watch:
         every: int = 100,
         save: str | Path | None = None,
     ) -> None:
-        if not isinstance(model, nn.Module) or not isinstance(optimizer, torch.optim.Optimizer):
+        if not isinstance(model, nn.Module):
             raise TypeError(
                 "watch には PyTorch の model と optimizer を渡してください。"
                 f"受け取った型: {type(model).__name__} と {type(optimizer).__name__}"
             )
-        if not isinstance(every, int) or every < 1:
-            raise ValueError(f"every には 1 以上の整数を渡してください。受け取った値: {every!r}")
-        self.model, self.optimizer, self.every = model, optimizer, every
+        check_model(model)
+        check_optimizer(model, optimizer)
+        if save is not None:  # 長い学習の終わりではなく、始める前に断る
+            check_folder(save)
+        self.model, self.optimizer, self.every = model, optimizer, check_count("every", every)
         self.save = save
         self.step = 0
         self.samples: list[Sample] = []
         self.losses: list[tuple[int, float]] = []
+        self.broken: tuple[int, float] | None = None
+        """有限でない損失が初めて渡された更新と、その値。"""
         self._handles: list[Any] = []
         self._sample: Sample | None = None
 
     def __enter__(self) -> "Watch":
-        self._handles = [
-            self.optimizer.register_step_pre_hook(self._before),
-            self.optimizer.register_step_post_hook(self._after),
-        ]
+        self._handles = [self.optimizer.register_step_post_hook(self._after)]
         self._start()
         return self
 
@@ -90,7 +93,9 @@ class Watch:
 
     def loss(self, value: torch.Tensor | float) -> None:
         """損失を記録する。渡さなくても測れますが、渡せば、下がらない学習だけを病気とします。"""
-        number = float(value.detach() if isinstance(value, torch.Tensor) else value)
+        number = _number(value)
+        if not isfinite(number) and self.broken is None:
+            self.broken = self.step, number
         if self.step % self.every == 0 or not self.losses or not isfinite(number):
             self.losses.append((self.step, number))
             if len(self.losses) > 2 * KEEP:
@@ -98,17 +103,14 @@ class Watch:
 
     def report(self, thresholds: Thresholds | None = None) -> Diagnosis:
         """いままでの測定からの診断書。"""
-        limits = Thresholds() if thresholds is None else thresholds
+        limits = check_thresholds(thresholds)
         finished = [sample for sample in self.samples if sample.complete]
         if not finished:
             note = "まだ 1 回も測れていません。with の中で optimizer.step() まで進めてください。"
             return Diagnosis([], [], notes=[note])
         layers = finished[-1].records(_always_dead(finished[-5:]))
         report = Diagnosis(layers, [], notes=[f"{finished[-1].step} 回目の更新での測定です。"])
-        broken = next((s for s in finished if s.broken()), None)
-        if broken is not None:
-            rule = f"{broken.step} 回目の更新で、値か勾配が有限でなくなっていた"
-            report.findings = [finding("non-finite", broken.broken(), rule)]
+        report.findings = self._not_finite(finished) or self._no_gradient(finished)
         found = symptoms(layers, limits)
         done = already(self.model, finished[-1].functions.names, residual=False)
         for each in found:
@@ -130,6 +132,28 @@ class Watch:
             report.findings.append(finding("batch-norm", off, rule, severity="症状"))
         return report
 
+    def _not_finite(self, samples: list[Sample]) -> list[Finding]:
+        broken = next((s for s in samples if s.broken()), None)
+        if broken is not None:
+            rule = f"{broken.step} 回目の更新で、値か勾配が有限でなくなっていた"
+            return [finding("non-finite", broken.broken(), rule)]
+        if self.broken is not None:
+            step, value = self.broken
+            rule = f"{step} 回目の更新のあたりで、損失が {value} になった"
+            return [finding("non-finite", ("loss",), rule)]
+        return []
+
+    def _no_gradient(self, samples: list[Sample]) -> list[Finding]:
+        known = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        cut = [
+            name
+            for name in samples[-1].values
+            if all("dW" not in s.values.get(name, {}) for s in samples)
+            and id(samples[-1].parameter(name)) in known
+        ]
+        rule = "順伝播は通るのに、どの測定でも重みの勾配が None のまま"
+        return [finding("no-gradient", tuple(cut), rule)] if cut else []
+
     # --- 更新の区切り ---------------------------------------------------------------------
 
     def _start(self) -> None:
@@ -140,18 +164,14 @@ class Watch:
         if self._sample is not None:
             self._sample.detach()
             if not self._sample.complete and self._sample.calls:  # 更新の前に止まった
-                self._sample.close(self.model, {})
+                self._sample.close(updated=False)
                 self.samples.append(self._sample)
             self._sample = None
-
-    def _before(self, *_: Any) -> None:
-        if self._sample is not None:
-            self._sample.remember(self.model)
 
     def _after(self, *_: Any) -> None:
         if self._sample is not None:
             self._sample.detach()
-            self._sample.close(self.model, self._sample.weights)
+            self._sample.close(updated=True)
             self.samples.append(self._sample)
             self._sample = None
             if len(self.samples) > KEEP:
@@ -159,6 +179,20 @@ class Watch:
         self.step += 1
         if self.step % self.every == 0:
             self._start()
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        shape = getattr(value, "shape", None)
+        came = repr(value) if shape is None else f"形 {tuple(shape)} の配列"
+        raise ValueError(
+            "w.loss には、1 つの数か、要素が 1 個のテンソルを渡してください。"
+            f".mean() などで 1 つにします。受け取った値: {came}"
+        ) from error
 
 
 def _off_averages(samples: list[Sample]) -> tuple[str, ...]:

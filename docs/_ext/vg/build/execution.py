@@ -58,6 +58,7 @@ def key_of(app: Sphinx, docname: str) -> str:
 def add_key(app: Sphinx, docname: str, source: list[str]) -> None:
     """鍵を、キャッシュが見比べるもの (カーネルの名前の隣) に足す。行の数は変えない。"""
     if made := key_of(app, docname):
+        app.env.temp_data[KEY] = made
         kernel = f'kernelspec:\n  {{name: python3, {KEY}: "{made}"}}'
         source[0], count = KERNEL.subn(kernel, source[0], count=1)
         if not count:
@@ -65,7 +66,7 @@ def add_key(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def remember_key(app: Sphinx, doctree: nodes.document) -> None:
-    app.env.metadata[app.env.docname][KEY] = key_of(app, app.env.docname)
+    app.env.metadata[app.env.docname][KEY] = app.env.temp_data.get(KEY, "")
 
 
 def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
@@ -105,15 +106,26 @@ def deal(slow: list[str], quick: list[str], sizes: list[int], workers: int) -> l
     return [name for pile in piles for name in pile]
 
 
+def program_size(page: Page) -> int:
+    """セルのプログラムの字数。
+
+    >>> program_size(Page("a", "```{code-cell} python\\nx = 1\\n```\\n"))
+    6
+    """
+    return sum(len(cell.code) for cell in page.cells)
+
+
 def spread(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """実行に時間のかかる頁を、並列の読み手に散らす。Sphinx は名前の順に切り分けるので、固まる。"""
-    slow: list[str] = []
-    quick: list[str] = []
-    for name in docnames:
-        text = env.doc2path(name).read_text(encoding="utf-8")
-        (slow if "\nfile_format: mystnb\n" in text else quick).append(name)
+    """実行に時間のかかる頁を、並列の読み手に散らす。Sphinx は名前の順に切り分けるので、固まる。
+
+    かかる時間は、走らせるまでわからない。プログラムの長い頁ほどかかるとみて、長いものから配る。
+    後の山ほど軽くなるので、読み手は同じころに終わる。
+    """
+    pages = [Page(name, env.doc2path(name).read_text(encoding="utf-8")) for name in docnames]
+    slow = sorted((page for page in pages if page.is_notebook), key=program_size, reverse=True)
+    quick = [page.name for page in pages if not page.is_notebook]
     sizes = [len(chunk) for chunk in make_chunks(docnames, app.parallel)]
-    docnames[:] = deal(slow, quick, sizes, max(1, app.parallel))
+    docnames[:] = deal([page.name for page in slow], quick, sizes, max(1, app.parallel))
 
 
 def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:

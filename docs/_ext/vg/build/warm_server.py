@@ -9,6 +9,8 @@ from socketserver import ForkingMixIn, StreamRequestHandler, UnixStreamServer
 
 INLINE = "module://matplotlib_inline.backend_inline"  # ipykernel が選ぶものを、先に選んでおく
 LOADED = (
+    "argcomplete",
+    "ipykernel.debugger",  # 使わないが、カーネルは必ず読み込む。ほかのものより時間がかかる
     "ipykernel.kernelapp",
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
@@ -53,6 +55,7 @@ class Server(ForkingMixIn, UnixStreamServer):
 if __name__ == "__main__":
     number, parent = map(int, sys.argv[1:])
     os.environ["MPLBACKEND"] = INLINE
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # デバッガーの知らせは要らない
     for name in LOADED:
         import_module(name)
     Server(socket(fileno=number), parent).serve_forever()

@@ -3,142 +3,6 @@
 
 const SHOWN = 10; // 1 度に見せるページ
 
-// --- 点数 ----------------------------------------------------------------------
-
-// 見出しや別名の中での当たり方。全部と等しければ 1、短い一部なら 0.5 に近い。
-function cover(find, text) {
-  find.lastIndex = 0;
-  const hit = find.exec(text);
-  if (!hit) return 0;
-  const { at, length } = spot(hit);
-  const cut = /[a-z0-9]/.test(text[at + length - 1]) && /^[a-z0-9]/.test(text.slice(at + length));
-  return (cut ? 0.4 : 0.5) + (0.5 * length) / text.length;
-}
-
-const best = (find, texts) => texts.reduce((most, text) => Math.max(most, cover(find, text)), 0);
-const count = (find, text) => text.match(find)?.length ?? 0;
-
-// 打った語そのものに当たれば、同じ意味の語に当たるより少し重い。
-const most = (rate, { find, same }, texts) => Math.max(0.85 * rate(find, texts), same ? rate(same, texts) : 0);
-
-// 説明する章を、用語集、問題、検算、API より先に見せる。
-const KINDS = { chapter: 1, other: 0.8, glossary: 0.65, notation: 0.55, quiz: 0.4, checks: 0.35, api: 0.45 };
-
-function prepare(pages) {
-  const headings = new Map(); // 見出し → それのある章の数
-  for (const page of pages) {
-    if (page.kind !== "chapter") continue;
-    for (const name of new Set(page.sections.map((section) => section.name))) headings.set(name, (headings.get(name) ?? 0) + 1);
-  }
-  for (const page of pages) {
-    page.head = fold(page.title);
-    page.also = page.names.map(fold);
-    for (const section of page.sections) {
-      section.head = fold(section.name);
-      section.also = section.names.map(fold);
-      section.folded = fold(section.text);
-      section.own = page.kind === "chapter" ? 1 / Math.sqrt(headings.get(section.name)) : 1; // どの章にもある見出しは軽い
-    }
-    page.folded = [page.head, ...page.also, ...page.sections.flatMap((s) => [s.head, ...s.also, s.folded])].join("\n");
-  }
-  return pages;
-}
-
-// 1 つの語の、頁ごとの点。題 > 別名 > 見出し > 本文の順に重い。本文は節ごとに数える。
-function ratings(term, pages) {
-  pages.rated ??= new Map(); // 1 字打つたびに、変わらない語を数え直さない
-  const kept = pages.rated.get(term.find.source + (term.same || ""));
-  if (kept) return kept;
-  const found = new Map();
-  for (const page of pages) {
-    term.find.lastIndex = 0;
-    if (!term.find.test(page.folded)) continue;
-    const named = 8 * most(cover, term, page.head) + 6 * most(best, term, page.also);
-    const here = page.sections.map((section) => {
-      const times = Math.min(1, Math.log2(1 + count(term.find, section.folded)) / 4);
-      return 5 * Math.max(section.own * most(cover, term, section.head), 0.9 * most(best, term, section.also)) + 2 * times;
-    });
-    found.set(page, { named, here });
-  }
-  pages.rated.set(term.find.source + (term.same || ""), found);
-  return found;
-}
-
-// API の名前そのもの (softmax_cross_entropy、BatchNorm) を打ったなら、API の頁が先。
-function isCode(query, pages) {
-  const name = query.trim().replace(/^vgbook\./, "");
-  const looks = /_|[A-Z]/.test(name) || name !== query.trim();
-  return looks && pages.some((page) => page.kind === "api" && page.sections.some((section) => section.name === name));
-}
-
-function rank(terms, query, pages) {
-  const rated = terms.map((term) => ({ term, found: ratings(term, pages) }));
-  for (const each of rated) each.weight = each.term.weight ?? (each.term.weak ? 0.15 : 1) * Math.log(1.5 / (each.found.size / pages.length));
-  const wanted = rated.filter(({ term, found }) => !term.phrase && found.size);
-  const total = wanted.reduce((sum, { weight }) => sum + weight, 0);
-  const kinds = { ...KINDS };
-  if (isCode(query, pages)) kinds.api = 4;
-  if (/^[^a-z々\u3041-\u9fff]*[\u0370-\u03ff∂∇][^々\u3041-\u9fff]*$/u.test(query)) kinds.notation = 1.5; // 記号だけ
-  const results = [];
-  for (const page of pages) {
-    const hits = rated.filter(({ found }) => found.has(page));
-    if (!hits.some(({ term }) => !term.phrase)) continue;
-    const share = hits.reduce((sum, { term, weight }) => sum + (term.phrase ? 0 : weight), 0) / total;
-    let named = 0;
-    const here = page.sections.map(() => 0);
-    for (const { found, weight } of hits) {
-      named += weight * found.get(page).named;
-      found.get(page).here.forEach((value, i) => (here[i] += weight * value));
-    }
-    const sections = page.sections.map((section, i) => ({ section, here: here[i] })).filter((hit) => hit.here > 0).sort((a, b) => b.here - a.here);
-    results.push({ page, share, hits: sections, score: kinds[page.kind] * share * share * (named + (sections[0]?.here ?? 0)) });
-  }
-  return results.sort((a, b) => b.score - a.score);
-}
-
-// --- 見つからない語 ---------------------------------------------------------------
-
-// 本に出てくる語の、鍵 → 書き方。打ち間違いを直す先。
-function vocabulary(pages, dict) {
-  const text = pages.map((page) => page.folded).join("\n"), corpus = keyOf(text);
-  const found = text.match(/[a-z]{4,}|[\u30a1-\u30fa\u30fc]{4,}|[々\u3400-\u9fff]{3,}/g);
-  const words = new Map(Array.from(new Set(found), (word) => [keyOf(word), word]));
-  for (const [key, alike] of dict.names) {
-    if (key.length > 2 && alike.some((name) => corpus.includes(keyOf(name)))) words.set(key, dict.shown.get(key));
-  }
-  return words;
-}
-
-const known = (part, pages) => {
-  const find = pattern(part.alike);
-  return pages.some((page) => (find.lastIndex = 0, find.test(page.folded)));
-};
-
-// 本にある、いちばん長い一部。漢字は 2 字、片仮名は辞書の語、英字は頭から 4 字より長いもの。
-function longest({ text, kind }, pages, dict) {
-  const least = kind === "漢" ? 2 : kind === "a" ? 4 : 3;
-  for (let length = text.length - 1; length >= least; length -= 1) {
-    for (let from = 0; from + length <= (kind === "a" ? length : text.length); from += 1) {
-      const part = words(text.slice(from, from + length), dict)[0];
-      if (part && part.text.length === length && (kind !== "カ" || part.name) && known(part, pages)) return part;
-    }
-  }
-  return null;
-}
-
-// 問い全体か、見つからない語の、いちばん近い書き方に直した問い。なければ null。同じ近さなら、辞書の語。
-function corrected(query, missing, pages, dict) {
-  pages.words ??= vocabulary(pages, dict);
-  const whole = nearest(keyOf(query), dict.names.keys(), (key) => pages.words.has(key));
-  if (whole) return dict.shown.get(whole);
-  let changed = query;
-  for (const part of missing) {
-    const near = nearest(part.key, pages.words.keys(), (key) => dict.names.has(key));
-    if (near) changed = changed.replace(part.text, pages.words.get(near));
-  }
-  return changed === query ? null : changed;
-}
-
 // 途中まで打った語は、その字で始まる辞書の語のどれか。
 function complete(part, pages, dict) {
   if (part.name || part.key.length < 2 || known(part, pages)) return part;
@@ -146,40 +10,53 @@ function complete(part, pages, dict) {
   return begun.length ? { ...part, alike: [...new Set([part.text, ...begun])] } : part;
 }
 
-// どの言い方も本にない辞書の語 (phase transition) は、その一部の語に切り直す。
+// 本にない語は、一部の語に切り直す: どの言い方も本にない辞書の語 (phase transition) と、点や記号でつないだ英字 (np.exp)。
 function smaller(part, pages, dict) {
-  if (!part.name || known(part, pages)) return [part];
+  if (known(part, pages)) return [part];
   const names = new Map(dict.names);
   names.delete(part.key);
-  return words(part.text, { ...dict, names });
+  if (part.name) return words(part.text, { ...dict, names });
+  return part.kind === "a" && /[^a-z0-9]/i.test(part.text) ? words(part.text.replace(/[^a-z0-9.]|\.(?!\d)/gi, " "), dict) : [part];
 }
 
 function look(query, pages, dict) {
-  const parts = withSymptom(words(query, dict), query, dict)
+  const parts = withSymptom(words(query.replace(PACKAGE, ""), dict), query, dict)
     .flatMap((part) => smaller(part, pages, dict)).map((part) => complete(part, pages, dict));
   const missing = parts.filter((part) => !part.weak && !known(part, pages));
   return { parts, missing, kept: parts.filter((part) => !missing.includes(part)) };
 }
 
+// 1 字直して読んだ語があれば、直した問い
+const mended = (parts, query) => parts.filter(({ near }) => near).reduce((said, { typed, text }) => said.replace(typed, text), query);
+
 function search(pages, typed, dict) {
   const query = clean(typed, dict);
   let { missing, kept } = look(query, pages, dict);
   let suggested = null;
-  if (missing.length) {
+  const broken = !missing.length && kept.length > 1 && !kept.some(({ name }) => name); // プレ活性 → プレ + 性
+  if (missing.length || broken) {
     suggested = corrected(query, missing, pages, dict);
     if (suggested) {
       const again = look(suggested, pages, dict);
-      if (again.missing.length < missing.length) ({ missing, kept } = again);
+      if (broken || again.missing.length < missing.length) ({ missing, kept } = again);
       else suggested = null;
     }
   }
+  const said = mended(kept, suggested ?? query);
+  if (said !== query) suggested = said;
   const pieces = missing.map((part) => longest(part, pages, dict)).filter(Boolean);
-  const parts = [...kept, ...pieces];
+  const parts = [...kept, ...pieces].map((part) => ({ ...part, alike: part.alike.filter((name) => name === part.text || occurs(name, pages)) }));
   if (parts.every((part) => part.weak) && missing.length) return { terms: [], missing, pieces, suggested, results: [] };
-  const terms = parts.map((part) => ({ ...part, find: pattern(part.alike), same: part.alike.length > 1 && pattern([part.text]) }));
-  const spoken = parts.filter((part) => !part.weak);
-  if (spoken.length > 1) terms.push({ phrase: true, alike: [], find: together(spoken), weight: 2 });
-  return { terms, missing, pieces, suggested, results: rank(terms, suggested ?? query, pages) };
+  const code = parts.some(({ text }) => isFunction(text, pages)); // 「Residual クラス」のクラス
+  const kindOf = ({ key }) => dict.kinds.get(key) ?? (code && dict.code.has(key) ? "api" : undefined);
+  const asking = parts.filter(kindOf); // 「活性化関数の練習問題」の練習問題
+  const spoken = parts.filter((part) => !part.weak && !asking.includes(part));
+  const sought = spoken.length ? parts.filter((part) => !asking.includes(part)) : parts;
+  const terms = sought.map((part) => ({ ...part, find: finder(part), same: part.alike.length > 1 && pattern([part.text]) }));
+  if (spoken.length > 1) terms.push({ phrase: true, alike: [], find: together(spoken) });
+  const asked = asking.map(kindOf);
+  if (PACKAGE.test(query)) asked.push("api");
+  return { terms, missing, pieces, suggested, results: rank(terms, said, pages, asked) };
 }
 
 // --- 見せ方 --------------------------------------------------------------------

@@ -4,7 +4,9 @@
 // --- 字 ------------------------------------------------------------------------
 
 const SEPARATOR = /[ _\-ー・]/; // あってもなくてもよい字
-const BREAKS = /[\s、。，．「」『』()（）[\]{}:：;；!！?？,"“”]/u;
+const BREAKS = /[\s、。，．「」『』()（）[\]{}:：;；!！?？,"“”=+→]/u;
+
+const KANJI = "々〆\\u3400-\\u9fff";
 
 // 字の種類。漢字・片仮名・平仮名・そのほか (英数字と記号)
 function script(letter) {
@@ -36,13 +38,15 @@ function fold(text) {
 const toHiragana = (text) => text.replace(/[\u30a1-\u30f6]/g, (kana) => String.fromCharCode(kana.charCodeAt(0) - 0x60));
 
 // 辞書を引く鍵。長音、空白、ハイフン、かなの違いもなくす。
-const keyOf = (text) => toHiragana(fold(text.normalize("NFKC"))).replace(/[\s_\-ー・]/g, "");
+const bare = (text) => toHiragana(text).replace(/[\s_\-ー・]/g, "");
+const keyOf = (text) => bare(fold(text.normalize("NFKC")));
 
 // --- 辞書 ----------------------------------------------------------------------
 
 // groups は同じ意味の語の組、variants は替える字 (左 → 右)、weak はあってもなくてもよい語。
-// symptoms は症状の言い方 (正規表現)、general はその文に出る、専門でない語。
-function dictionary({ groups, variants, weak, symptoms, general }) {
+// symptoms は症状の言い方 (正規表現)、general はその文に出る、専門でない語。kinds は頁の種類 → それを言う語。
+// code は、関数やクラスの名前に添える語。
+function dictionary({ groups, variants, weak, symptoms, general, kinds, code }) {
   const names = new Map(); // 鍵 → 語の列
   for (const group of groups) {
     for (const name of group) names.set(keyOf(name), [...new Set([...(names.get(keyOf(name)) ?? []), ...group])]);
@@ -51,11 +55,22 @@ function dictionary({ groups, variants, weak, symptoms, general }) {
   const swap = new Map(variants.map(([from, to]) => [from, to]));
   const common = new Set(general.flatMap((name) => (names.get(keyOf(name)) ?? [name]).map(keyOf)));
   const symptom = new RegExp(symptoms.join("|") || "$^", "u");
-  return { names, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown: new Map(groups.flat().map((name) => [keyOf(name), name])) };
+  const asking = new Map(Object.entries(kinds).flatMap(([kind, leads]) => groups.filter((group) => leads.includes(group[0])).flat().map((name) => [keyOf(name), kind])));
+  const shown = new Map(groups.flat().reverse().map((name) => [keyOf(name), name])); // 先に並べた書き方を見せる
+  return { names, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, code: new Set(code.map(keyOf)), holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
+}
+
+// 1 字を抜いた形 → 語。1 字の変換の間違い (活性か関数、直行行列) を見つける。短い語は、別の語に似すぎる。
+function holes(key) {
+  const all = Array.from(key);
+  if (all.length < 4 || !/[^!-~]/.test(key)) return [];
+  return all.map((_, at) => [[...all.slice(0, at), "*", ...all.slice(at + 1)].join(""), key]);
 }
 
 // ゼイヴィアはゼイビア: 外来語の音の、もう 1 つの書き方
 const SOUNDS = { ヴァ: "バ", ヴィ: "ビ", ヴェ: "ベ", ヴォ: "ボ", ヴ: "ブ" };
+
+const PACKAGE = /^\s*(?:vg|vgbook)\.(?:[a-z_]+\.)*/; // vg.he と打つ人は、関数を探している
 
 // 打たれたままの問いを、異体字のない形にする。「レイヤ-」の横棒は長音と読む。
 function clean(query, { swap }) {
@@ -80,47 +95,83 @@ function letters(query) {
       return;
     }
     const kind = script(raw);
-    found.push({ raw, kind, key: keyOf(raw) || raw, start: gap || found[found.length - 1].kind !== kind });
+    found.push({ raw, kind, gap, key: keyOf(raw) || raw, start: gap || found[found.length - 1].kind !== kind });
     gap = false;
   });
   return found;
 }
 
-// 辞書の語をなるべく長く、なるべく少なく使う切り方。
+const PARTICLES = "はがをのにでともへや";
+const SLIP = 3.1; // 1 字違う辞書の語は、辞書にない 1 字と辞書の語 (再 + 初期化) より遠い
+
+const edge = (all, at) => at === 0 || at === all.length || all[at].start;
+const cuts = (all, at) => edge(all, at) || "漢カ".includes(all[at].kind);
+
+// 辞書の語と読んでよい切れか。平仮名と英字の列は、長い語だけが途中で切る。送り仮名 (触れる) は読み (れる) ではない。
+function isWord(all, from, to) {
+  const { kind, gap } = all[from], length = to - from;
+  if (length > 3 || "漢カ".includes(kind)) return true;
+  const tail = kind === "か" && from > 0 && !gap && all[from - 1].kind === "漢";
+  return edge(all, from) && edge(all, to) && !tail && (kind !== "か" || length > 2 || length === all.length);
+}
+
+// from から to までを 1 語と読むときの、辞書からの遠さ。near は、1 字違う辞書の語
+function piece(all, from, to, key, dict) {
+  const { kind } = all[from], length = to - from;
+  if (key.length <= dict.longest && isWord(all, from, to)) {
+    if (dict.names.has(key)) return { cost: 1 + 0.01 * length, name: true };
+    if (length > 1 && (dict.weak.has(key) || dict.code.has(key))) return { cost: 1 + 0.01 * length };
+  }
+  const one = all.slice(from + 1, to).every((each) => !each.start);
+  let cost = Infinity;
+  if (one && kind === "か") cost = 0.1 + 0.6 * length;
+  else if (one && kind === "漢") cost = 1.5 + 0.5 * length;
+  else if (one && edge(all, from) && edge(all, to)) cost = 2.5;
+  if (cost <= SLIP || length < 4 || !cuts(all, from) || !cuts(all, to) || [kind, all[to - 1].kind].includes("か")) return { cost };
+  const near = holes(key).map(([hole]) => dict.holed.get(hole)).find(Boolean);
+  return near ? { cost: SLIP, name: true, near } : { cost };
+}
+
+// 辞書の語をなるべく長く、なるべく少なく使う切り方
 function divide(query, dict) {
   const all = letters(query);
-  const can = (at) => at === 0 || at === all.length || all[at].start || "漢カ".includes(all[at].kind);
-  const best = [{ cost: 0, from: 0, name: false }];
+  const best = [{ cost: 0 }];
   for (let to = 1; to <= all.length; to += 1) {
     best[to] = { cost: Infinity };
-    if (!can(to)) continue;
     let key = "";
     for (let from = to - 1; from >= 0; from -= 1) {
       key = all[from].key + key;
-      if (!can(from) || best[from].cost === Infinity) continue;
-      const whole = (all[from].start || from === 0) && (to === all.length || all[to].start);
-      const one = all.slice(from + 1, to).every((each) => !each.start);
-      const kind = all[from].kind;
-      const name = key.length <= dict.longest && dict.names.has(key);
-      let cost = Infinity;
-      if (name) cost = 1 + 0.01 * (to - from);
-      else if (one && kind === "漢") cost = 1.5 + 0.5 * (to - from);
-      else if (one && whole) cost = kind === "か" ? 0.5 : 2.5;
-      if (best[from].cost + cost < best[to].cost) best[to] = { cost: best[from].cost + cost, from, name };
+      if (best[from].cost >= best[to].cost) continue;
+      const found = piece(all, from, to, key, dict), cost = best[from].cost + found.cost;
+      if (cost < best[to].cost) best[to] = { ...found, cost, from, key };
     }
   }
   const parts = [];
   for (let to = all.length; to > 0; to = best[to].from) {
-    const inside = all.slice(best[to].from, to);
-    const text = inside.map((each, i) => (each.start && i && each.kind === "a" && inside[i - 1].kind === "a" ? (inside[i - 1].tail ?? " ") : "") + each.raw).join("");
-    parts.unshift({ text, key: inside.map((each) => each.key).join(""), name: best[to].name, kind: inside[0].kind });
+    const { from, key, name = false, near } = best[to], inside = all.slice(from, to), next = all[to];
+    const typed = inside.map((each, i) => (each.start && i && each.kind === "a" && inside[i - 1].kind === "a" ? (inside[i - 1].tail ?? " ") : "") + each.raw).join("");
+    const stem = !name && inside.length === 1 && inside[0].kind === "漢" && next?.kind === "か" && !next.gap && !PARTICLES.includes(next.raw);
+    parts.unshift({ text: near ? dict.shown.get(near) : typed, typed, key: near ?? key, name, near: Boolean(near), stem, kind: inside[0].kind });
   }
   return parts;
 }
 
+// 続く 2 語を、同じ意味の語に替えてつなぐと辞書の語になるなら、1 語と読む (ロス + 関数 → 損失関数)。
+function join(parts, dict) {
+  const out = [];
+  for (const part of parts) {
+    const last = out[out.length - 1], both = last?.name && part.name ? [last, part] : null;
+    const [heads, tails] = (both ?? []).map(({ key }) => dict.names.get(key).map(keyOf));
+    const key = heads?.flatMap((head) => tails.map((tail) => head + tail)).find((name) => dict.names.get(name)?.length > 1);
+    if (key) out[out.length - 1] = { ...last, text: last.text + part.text, typed: last.typed + part.typed, key, near: last.near || part.near };
+    else out.push(part);
+  }
+  return out;
+}
+
 // 問いの語。助詞や送り仮名は、ほかに語があれば捨てる。
 function words(query, dict) {
-  const all = divide(query, dict);
+  const all = join(divide(query, dict), dict);
   const parts = all.filter((part) => part.name || part.kind !== "か");
   const found = (parts.length ? parts : all).map((part) => {
     const alike = (part.name ? dict.names.get(part.key) : []).filter((name) => !/^[\u3041-\u309fー]+$/.test(name));
@@ -134,11 +185,13 @@ function words(query, dict) {
 // 専門の語でない語: 辞書にない漢字の語と、数 (10%、3)
 const isPlain = (part) => (part.kind === "漢" && !part.name) || /^[\d.%]+$/.test(part.text);
 
+const WHY = /なぜ|何故|どうして|\bwhy\b/i; // 仕組みを尋ねる問い
+
 // 「学習が進まない」のように、専門の語を使わずに症状を述べた問いには、「症状」という語を足す。
 function withSymptom(parts, query, dict) {
   if (!dict.symptom.test(fold(query))) return parts;
-  const rest = parts.filter((part) => !dict.symptom.test(fold(part.text)));
-  const plain = rest.every((part) => part.weak || dict.common.has(part.key) || isPlain(part));
+  const rest = parts.filter((part) => part.name || !dict.symptom.test(fold(part.text)));
+  const plain = !WHY.test(query) && rest.every((part) => part.weak || dict.common.has(part.key) || isPlain(part));
   return [...rest, { text: "症状", key: keyOf("症状"), kind: "漢", name: true, alike: ["症状"], weak: false, weight: plain ? 4 : 0.5 }];
 }
 
@@ -160,14 +213,21 @@ function body(text) {
 // どれかの語に当たる式の文字。長い語から試す。
 const either = (texts) => [...new Set(texts.map(body))].filter(Boolean).sort((a, b) => b.length - a.length).join("|");
 
-// 英字の語は頭から (he は the に当たらない)。古い Safari は後読みを知らないので、前の 1 字も当てて、後で除く。
-function anyOf(texts) {
-  const isLatin = (text) => /^[a-z0-9]/.test(fold(text.normalize("NFKC")));
-  const latin = either(texts.filter(isLatin)), others = either(texts.filter((text) => !isLatin(text)));
-  return [latin && `(^|[^a-z0-9])(?:${latin})`, others].filter(Boolean).join("|");
+const isLatin = (text) => /^[a-z0-9]/.test(fold(text.normalize("NFKC")));
+const isLone = (text) => /^[\u3400-\u9fff]$/.test(text);
+
+// 英字の語は頭から (he は the に当たらない)。辞書にある漢字 1 字の語は、熟語の一部 (図と相図) には当たらない。
+// 古い Safari は後読みを知らないので、前の 1 字も当てて、後で除く。
+function anyOf(texts, inside = false) {
+  const latin = either(texts.filter(isLatin)), lone = inside ? "" : either(texts.filter(isLone));
+  const others = either(texts.filter((text) => !isLatin(text) && (inside || !isLone(text))));
+  return [latin && `(^|[^a-z0-9])(?:${latin})`, lone && `(^|[^${KANJI}])(?:${lone})(?![${KANJI}])`, others].filter(Boolean).join("|");
 }
 
-const pattern = (texts) => new RegExp(anyOf(texts), "gu");
+const pattern = (texts, inside) => new RegExp(anyOf(texts, inside), "gu");
+
+// 語を探す型。送り仮名の付いた 1 字 (小さい、調べる) も、熟語の一部には当たらない。
+const finder = ({ text, stem, name, alike }) => (stem ? new RegExp(`(^|[^${KANJI}])${body(text)}[\\u3041-\\u3096]`, "gu") : pattern(alike, !name));
 
 // 続けて書かれたところに当たる型。間の助詞は、あってもなくてもよい。
 const together = (parts) => new RegExp(parts.map(({ alike }) => `(?:${either(alike)})`).join("[ _\\-ー・]?[のをがはにで]? ?"), "gu");
@@ -176,41 +236,4 @@ const together = (parts) => new RegExp(parts.map(({ alike }) => `(?:${either(ali
 function spot(hit) {
   const lead = (hit.slice(1).find((group) => group !== undefined) ?? "").length;
   return { at: hit.index + lead, length: hit[0].length - lead };
-}
-
-// --- 打ち間違い -----------------------------------------------------------------
-
-// 挿入・削除・置換・隣どうしの入れ替えを 1 と数えた距離。most を超えるなら Infinity。
-function distance(a, b, most) {
-  if (Math.abs(a.length - b.length) > most) return Infinity;
-  let older, old = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i += 1) {
-    const now = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const swap = a[i - 1] === b[j - 1] ? 0 : 1;
-      now[j] = Math.min(old[j] + 1, now[j - 1] + 1, old[j - 1] + swap);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) now[j] = Math.min(now[j], older[j - 2] + 1);
-    }
-    if (Math.min(...now) > most) return Infinity;
-    [older, old] = [old, now];
-  }
-  return old[b.length] <= most ? old[b.length] : Infinity;
-}
-
-// いちばん近い語。同じ近さなら、頭と終わりの字が多く同じ語、よい (isGood) 語。
-function nearest(key, words, isGood) {
-  const isKanji = /^[\u3400-\u9fff]+$/.test(key);
-  const most = key.length >= 6 ? 2 : key.length >= 3 ? 1 : 0;
-  let found = { far: Infinity };
-  for (const word of most ? words : []) {
-    if (Math.abs(word.length - key.length) > most || key.includes(word)) continue; // 一部なら、間違いではない
-    if (key.length === 3 && !isKanji && word.length < 4) continue; // 短い語は、1 字抜けたときだけ
-    let same = 0, end = 0; // 頭と終わりから数えた、同じ字の数
-    while (same < key.length && key[same] === word[same]) same += 1;
-    while (end < key.length - same && key[key.length - 1 - end] === word[word.length - 1 - end]) end += 1;
-    if (same + end < key.length - 2 && (most < 2 || same === 0)) continue; // 2 字違うときは、頭の字が同じものだけ
-    const far = distance(key, word, most), shared = 2 * (same + end) + isGood(word); // 同じ字の多いほう
-    if (far < found.far || (far < Infinity && far === found.far && shared > found.shared)) found = { word, far, shared };
-  }
-  return found.word;
 }
