@@ -10,8 +10,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from vgbook.book.numerals import SUPERSCRIPT
-
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # 字のまま残すもの (コード、関数の呼び方)。そのほかのタグは、1 つずつ飛ばす
 EXACT = "pre|code|script|style|template|math|kbd|samp|textarea"
 SKIPPED = re.compile(rf'(<({EXACT})\b.*?</\2>|<dt class="sig.*?</dt>|<[^>]*>)', re.DOTALL)
