@@ -58,6 +58,7 @@ def key_of(app: Sphinx, docname: str) -> str:
 def add_key(app: Sphinx, docname: str, source: list[str]) -> None:
     """鍵を、キャッシュが見比べるもの (カーネルの名前の隣) に足す。行の数は変えない。"""
     if made := key_of(app, docname):
+        app.env.temp_data[KEY] = made
         kernel = f'kernelspec:\n  {{name: python3, {KEY}: "{made}"}}'
         source[0], count = KERNEL.subn(kernel, source[0], count=1)
         if not count:
@@ -65,7 +66,7 @@ def add_key(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def remember_key(app: Sphinx, doctree: nodes.document) -> None:
-    app.env.metadata[app.env.docname][KEY] = key_of(app, app.env.docname)
+    app.env.metadata[app.env.docname][KEY] = app.env.temp_data.get(KEY, "")
 
 
 def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
