@@ -151,7 +151,8 @@ def test_only_results_that_were_written_to_the_end_are_kept(tmp_path: Path):
     gone.unlink()
     execution.drop_half_written(cache)
     (kept,) = cache.list_cache_records()
-    assert kept.uri == "whole" and not cut.parent.exists()
+    assert kept.uri == "whole"
+    assert not cut.parent.exists()
     assert cache.get_cache_bundle(kept.pk).nb.cells[0].source == "whole = 1"
 
 
