@@ -1,6 +1,7 @@
 """診断書: 文字の幅、Windows の文字、JSON、CI の入口、見張り。"""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,46 @@ def test_a_report_survives_json(sick, tmp_path):
 def test_what_is_not_a_report_is_refused(content):
     with pytest.raises(ValueError, match="診断書"):
         Diagnosis.from_dict(content)
+
+
+def damaged(sick, change):
+    content = sick.to_dict()
+    change(content)
+    return content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.pop("layers"),
+        lambda c: c["layers"][0].pop("h"),
+        lambda c: c.update(layers=3),
+        lambda c: c["findings"][0].update(slug="風邪"),
+    ],
+)
+def test_a_damaged_report_is_told_from_a_verdict(sick, change, tmp_path, capsys):
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(damaged(sick, change)), encoding="utf-8")
+    assert main([str(path), "--fail-on", "any"]) == 2
+    assert "形が違います" in capsys.readouterr().err
+
+
+def test_a_file_with_a_byte_order_mark_is_read(sick, tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(sick.to_dict()), encoding="utf-8-sig")
+    assert main([str(path), "--fail-on", "any"]) == 1
+
+
+def test_a_terminal_without_japanese_does_not_change_the_verdict(sick, tmp_path):
+    sick.save(tmp_path / "report.json")
+    run = subprocess.run(
+        [sys.executable, "-m", "vgbook.clinic", str(tmp_path / "report.json")],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 0
+    assert b"vanishing" in run.stdout
 
 
 def test_ci_fails_on_the_named_verdicts_only(sick, tmp_path, capsys):

@@ -13,7 +13,11 @@ from vgbook.layers.normalization import BatchNorm
 from vgbook.layers.residual import Residual
 from vgbook.network import Network, mlp
 from vgbook.signals import rms, signals
-from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
+from vgbook.training.losses import (
+    mean_squared_error,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
 from vgbook.training.optimizers import SGD, Adam, AdamW, Clip
 
 DATA = digits()
@@ -269,6 +273,30 @@ def test_the_root_is_the_one_change_that_makes_it_learn(activation, init, lr, ro
     before, after = d.findings[0].trials
     assert (before.name, after.name) == ("そのまま", cure)
     assert after.score < 0.9 <= before.score
+
+
+def test_half_of_the_units_being_0_in_a_deep_relu_is_no_root():
+    """深い ReLU では標本の向きがそろい、He でも、半分ほどのユニットがどの標本でも 0 になる。"""
+    net = network(relu, normal(0.05), [64, *[20] * 40, 10])
+    found = list(diagnose(net, X[:30], LABELS[:30]).everything())
+    assert [f.name for f in found][:2] == ["消失", "死"]
+
+
+def test_a_signal_that_became_exactly_0_is_lost_and_not_dead():
+    net = network(relu, normal(1e-3), [64, *[50] * 20, 10], dtype=np.float32)
+    report = diagnose(net, X.astype(np.float32), LABELS)
+    assert report.findings[0].name == "埋没"
+    assert report.dead[-2] == 0
+
+
+def test_two_classes_with_one_logit_can_be_tried():
+    net = network(tanh, xavier(), [64, 20, 1])
+    labels = (LABELS > 7).astype(int)
+    report = diagnose(net, X, labels, loss=sigmoid_cross_entropy, optimizer=SGD(0.3))
+    assert report.healthy
+    share = labels.mean()
+    entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert report.trials[0].reference == pytest.approx(entropy)
 
 
 def test_a_network_that_learns_is_healthy_whatever_its_delta():

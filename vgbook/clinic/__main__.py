@@ -4,6 +4,7 @@
 """
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -35,10 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
         if name not in ANY and named(name) is None:
             parser.error(f"--fail-on の判定を知りません: {name}。知っているもの: {names}")
     try:
-        report = Diagnosis.from_dict(json.loads(options.report.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError) as error:
+        report = Diagnosis.from_dict(json.loads(options.report.read_text(encoding="utf-8-sig")))
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"{options.report} を診断書として読めません: {error}\n")
         return 2
+    if isinstance(sys.stdout, io.TextIOWrapper):  # 表せない文字があっても、判定を失わない
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout.write(f"{report}\n")
     wanted = {verdict.slug for name in options.fail_on if (verdict := named(name))}
     if any(name in ANY for name in options.fail_on):

@@ -16,7 +16,7 @@ from vgbook._edge import Array, check_data
 from vgbook.clinic.court import Change, Court, Suspect
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
-from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.symptoms import mostly_dead, symptoms
 from vgbook.clinic.verdicts import Remedy
 from vgbook.initializers import he, xavier
 from vgbook.layers.affine import Activate, Affine, Layer
@@ -156,8 +156,9 @@ def _saturated(layer: Any, slope: float) -> float:
 
 
 def _dead(layer: Any) -> float:
-    """どの標本でも φ′ = 0 のユニットの割合。"""
-    return float(np.mean(np.all(layer.activation.derivative(layer.z) == 0, axis=-2)))
+    """どの標本でも φ′ = 0 のユニットの割合。z がすべてちょうど 0 なら、届いた信号が消えている。"""
+    flat = np.all(layer.activation.derivative(layer.z) == 0, axis=-2)
+    return float(np.mean(flat & np.any(layer.z != 0, axis=-2)))
 
 
 def _output_gradient(subject: Subject, output: Array) -> Array:
@@ -243,7 +244,10 @@ def _reference(subject: Subject) -> float:
     output = network.forward(subject.x)
     answers = [output, np.broadcast_to(output.mean(axis=0), output.shape)]
     labels = np.asarray(subject.labels)
-    if labels.ndim == 1 and labels.dtype.kind in "iu":
+    if labels.ndim == 1 and output.shape[-1] == 1:  # 0 か 1 の正解と、1 つのロジット
+        share = np.clip(labels.mean(), 1e-6, 1 - 1e-6)
+        answers.append(np.full(output.shape, np.log(share / (1 - share))))
+    elif labels.ndim == 1 and labels.dtype.kind in "iu":
         share = np.bincount(labels, minlength=output.shape[-1]) / len(labels)
         answers.append(np.broadcast_to(np.log(np.maximum(share, 1e-6)), output.shape))
     elif labels.shape == output.shape:
@@ -263,7 +267,7 @@ def _suspects(
         Change("Xavier の初期値", _initialise(xavier()), Remedy.INITIALISE),
     )
     dead = next((f for f in found if f.slug == "dead"), None)
-    if dead is not None and any(layer.dead > 0.9 for layer in layers):
+    if dead is not None and mostly_dead(layers):
         yield Suspect(dead.slug, dead.modules, dead.evidence, inits)
     std = float(subject.x.std())
     if not STANDARD[0] <= std <= STANDARD[1]:

@@ -148,12 +148,18 @@ class Diagnosis:
                 f"診断書 (format {FORMAT}) ではありません。report.save(path) で書いたファイルを"
                 "渡してください。"
             )
-        return cls(
-            [_build(LayerRecord, layer) for layer in content["layers"]],
-            [_build_finding(f) for f in content["findings"]],
-            [_build(Trial, trial) for trial in content["trials"]],
-            list(content["notes"]),
-        )
+        try:
+            return cls(
+                [_build(LayerRecord, layer) for layer in content["layers"]],
+                [_build_finding(f) for f in content["findings"]],
+                [_build(Trial, trial) for trial in content["trials"]],
+                list(content["notes"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"診断書の中身が欠けているか、形が違います ({error!r})。"
+                "report.save(path) で書いたファイルを、書き換えずに渡してください。"
+            ) from error
 
     def to_frame(self) -> Any:
         """層ごとの表を pandas の DataFrame にする。pandas が要ります。"""

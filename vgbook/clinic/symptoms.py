@@ -6,16 +6,25 @@ from math import exp, isfinite, log
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, finding
 
 ORDER = ("saturated", "exploding", "dead", "vanishing", "indistinguishable")  # 原因に近い順
+MOSTLY_DEAD = 0.9
 TINY = 1e-30  # 0 の δ を対数に入れるときの下限
 
 
 def symptoms(layers: Sequence[LayerRecord], limits: Thresholds) -> list[Finding]:
     """疑いのある症状を、原因に近いものから並べる。"""
     found = [*_shares(layers, limits), *_slopes(layers, limits), *_buried(layers, limits)]
-    found.sort(key=lambda f: ORDER.index(f.slug))
+    order = [*ORDER]
+    if not mostly_dead(layers):  # 深い ReLU では、標本の向きがそろい、He でも半分ほどが 0 になる
+        order.append(order.pop(order.index("dead")))
+    found.sort(key=lambda f: order.index(f.slug))
     for each in found:
         each.severity = "症状"
     return found
+
+
+def mostly_dead(layers: Sequence[LayerRecord]) -> bool:
+    """ほとんどのユニットが死んだ層があるか。"""
+    return any(layer.dead > MOSTLY_DEAD for layer in layers)
 
 
 def decay(values: Sequence[float]) -> float:

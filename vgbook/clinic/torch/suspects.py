@@ -9,6 +9,7 @@ from torch import nn
 
 from vgbook.clinic.court import Change, Suspect
 from vgbook.clinic.record import Finding, Trial
+from vgbook.clinic.symptoms import mostly_dead
 from vgbook.clinic.torch import courses
 from vgbook.clinic.torch.hooks import drift, wide
 from vgbook.clinic.torch.measure import Measurement
@@ -20,7 +21,6 @@ LARGE_UPDATE = 3e-3  # どの行列の更新もこれより小さければ、大
 STANDARD = (0.05, 5.0)  # 標準偏差がこの範囲なら、尺度は疑わない
 FAR = 5.0  # 平均が標準偏差の何倍を超えて 0 から離れれば、尺度を疑うか
 UNEVEN = 100.0  # 列の標準偏差の比が、これを超えれば、尺度を疑う
-MOSTLY_DEAD = 0.9
 
 INITS = (
     Change("He の初期値", courses.reinitialise(2**0.5), Remedy.INITIALISE),
@@ -32,7 +32,7 @@ def suspects(
     subject: Subject, measured: Measurement, symptoms: list[Finding], base: Trial
 ) -> Iterator[Suspect]:
     """疑いを 1 つずつ返す。先に返したもので治れば、後のものは試さない。"""
-    if any(layer.dead > MOSTLY_DEAD for layer in measured.layers):
+    if mostly_dead(measured.layers):
         yield from _suspect_symptom(subject, symptoms, "dead")
     yield from _batch_norm(subject, measured)
     yield from _loss_sum(subject, measured)
