@@ -3,11 +3,14 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
 from docutils import nodes
 from docutils.utils import new_document
 from hypothesis import given
 from hypothesis import strategies as st
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from sphinx.util.parallel import make_chunks
 
 from vg.build import execution
@@ -134,6 +137,23 @@ def test_every_page_depends_on_the_modules_it_imports():
     for page in Manuscript().pages.values():
         if "import vgbook" in page.text and page.cells:
             assert len(reached(DOCS.parent, code_of(page))) > 10, page.name
+
+
+def test_only_results_that_were_written_to_the_end_are_kept(tmp_path: Path):
+    cache = get_cache(tmp_path)
+    for name in ("whole", "cut", "gone"):
+        cell = nbformat.v4.new_code_cell(f"{name} = 1", execution_count=1)
+        made = CacheBundleIn(nbformat.v4.new_notebook(cells=[cell]), name)
+        cache.cache_notebook_bundle(made, check_validity=False)
+    written = {record.uri: record.hashkey for record in cache.list_cache_records()}
+    cut, gone = (tmp_path / "executed" / written[name] / "base.ipynb" for name in ("cut", "gone"))
+    cut.write_bytes(cut.read_bytes()[:-30])
+    gone.unlink()
+    execution.drop_half_written(cache)
+    (kept,) = cache.list_cache_records()
+    assert kept.uri == "whole"
+    assert not cut.parent.exists()
+    assert cache.get_cache_bundle(kept.pk).nb.cells[0].source == "whole = 1"
 
 
 # --- 並列 --------------------------------------------------------------------------------
