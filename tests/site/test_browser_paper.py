@@ -23,9 +23,16 @@ NARROW = """() => [...document.querySelectorAll("article td")].filter((cell) => 
     const inside = document.createRange();
     inside.selectNodeContents(cell);
     const tops = [...inside.getClientRects()].filter((rect) => rect.width > 1).map((r) => r.top);
-    const lines = new Set(tops.map((top) => Math.round(top / 12))).size;
+    tops.sort((a, b) => a - b); // コードの箱は、同じ行でも、字より数ピクセルだけ高い
+    const lines = tops.filter((top, i) => !i || top - tops[i - 1] > 8).length;
     return lines > 3 && !cell.querySelector(".katex") && cell.textContent.trim().length < 3 * lines;
 }).map((cell) => cell.textContent.trim().slice(0, 30))"""
+
+# 桁をそろえた出力のほかは、折り返す
+SCROLLING = """() => [...document.querySelectorAll("article .highlight pre")].filter((code) =>
+    code.checkVisibility() && code.scrollWidth > code.clientWidth + 1
+    && !/\\S {2,}\\S/.test(code.closest(".cell_output")?.textContent ?? "")
+).map((code) => code.textContent.slice(0, 40))"""
 
 PRINTED = """() => {
     dispatchEvent(new Event("beforeprint"));
@@ -34,6 +41,8 @@ PRINTED = """() => {
     return [
       ...all(".hidden-cell .cell_input").filter((code) => code.checkVisibility()),
       ...all(".quiz-answer:not([open])"),
+      ...all("article :is(p, ul, ol, dl, pre, table):not(.quiz-choices)") // 丸ごと次の頁へ送らない
+        .filter((box) => getComputedStyle(box).breakInside !== "auto"),
       ...all(".quiz-choices > li > label").filter((line) => wide(line) && wide(line) <= 300),
     ].map((box) => box.outerHTML.slice(0, 80));
 }"""
@@ -58,6 +67,7 @@ def test_a_page_is_set_like_a_book_on_every_width_and_on_paper(
     assert {width: lines for width, lines in found.items() if lines} == {}
     page.set_viewport_size({"width": 390, "height": 900})
     assert page.evaluate(NARROW) == [], "1 行に 2 字しか入らない表の欄がある"
+    assert page.evaluate(SCROLLING) == [], "横に動かさないと読めないコードがある"
     page.set_viewport_size({"width": 1280, "height": 900})
     page.emulate_media(media="print")
     assert page.evaluate(PRINTED) == []
@@ -77,6 +87,17 @@ def test_the_check_of_lines_can_fail(site: str, chromium: "Browser"):
         found += broken_lines(page)
     assert found
     page.close()
+
+
+def test_a_label_and_its_value_share_a_line_of_a_card(site: str, chromium: "Browser"):
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{site}part4/batchnorm-experiment.html")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('table.cards td')].map((cell) => cell.offsetHeight)"
+    )
+    page.close()
+    assert len(heights) > 10
+    assert max(heights) < 40, "短い見出しと値が、2 行に分かれている"
 
 
 def test_the_reading_map_fits_a_phone_with_its_minutes(site: str, chromium: "Browser"):

@@ -112,6 +112,37 @@ def test_drawers_open_and_close_by_keyboard(
         assert icon.evaluate("icon => icon === document.activeElement")
 
 
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_nothing_slides_for_a_reader_who_wants_no_motion(
+    site: str, chromium: "Browser", motion: str
+):
+    size = {"width": 360, "height": 800}
+    url = f"{site}part3/he.html"
+    with opened(chromium, url, viewport=size, reduced_motion=motion) as page:
+        moving = page.evaluate(
+            """() => [...document.querySelectorAll("*")].flatMap((box) =>
+              [null, "::before", "::after"].map((part) => getComputedStyle(box, part)))
+              .filter((s) => parseFloat(s.transitionDuration) || parseFloat(s.animationDuration))
+              .length"""
+        )
+    assert (moving == 0) == (motion == "reduce")
+
+
+SMALL = """() => [...document.querySelectorAll("a, button, input, summary")].filter((box) => {
+    const { width, height, right, left } = box.getBoundingClientRect();
+    const line = getComputedStyle(box).display === "inline"; // 文の中のリンクは、行の高さ
+    const label = box.matches("input") && box.closest("label"); // 札の全体が押せる
+    return box.checkVisibility() && height && !line && !label && right > 0 && left < innerWidth
+      && (width < 24 || height < 24);
+}).map((box) => box.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("name", [*KINDS, "part4/batchnorm", "quiz/part2", "notes"])
+def test_whatever_is_pressed_is_wide_enough_for_a_finger(site: str, chromium: "Browser", name: str):
+    with opened(chromium, f"{site}{name}.html", viewport={"width": 390, "height": 844}) as page:
+        assert page.evaluate(SMALL) == []
+
+
 def test_the_theme_is_changed_and_kept_by_keyboard(site: str, chromium: "Browser"):
     with opened(chromium, f"{site}index.html", viewport={"width": 1280, "height": 800}) as page:
         page.locator(".theme-toggle:visible").focus()

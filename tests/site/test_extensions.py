@@ -3,18 +3,21 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
 from docutils import nodes
 from docutils.utils import new_document
 from hypothesis import given
 from hypothesis import strategies as st
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from sphinx.util.parallel import make_chunks
 
 from vg.build import execution
 from vg.build.key import code_of, key, reached
 from vg.manuscript import DOCS, Manuscript, Page
 from vg.math import typeset
-from vg.page import lines, markup
+from vg.page import folds, lines, markup
 
 # --- 改行 --------------------------------------------------------------------------------
 
@@ -136,6 +139,23 @@ def test_every_page_depends_on_the_modules_it_imports():
             assert len(reached(DOCS.parent, code_of(page))) > 10, page.name
 
 
+def test_only_results_that_were_written_to_the_end_are_kept(tmp_path: Path):
+    cache = get_cache(tmp_path)
+    for name in ("whole", "cut", "gone"):
+        cell = nbformat.v4.new_code_cell(f"{name} = 1", execution_count=1)
+        made = CacheBundleIn(nbformat.v4.new_notebook(cells=[cell]), name)
+        cache.cache_notebook_bundle(made, check_validity=False)
+    written = {record.uri: record.hashkey for record in cache.list_cache_records()}
+    cut, gone = (tmp_path / "executed" / written[name] / "base.ipynb" for name in ("cut", "gone"))
+    cut.write_bytes(cut.read_bytes()[:-30])
+    gone.unlink()
+    execution.drop_half_written(cache)
+    (kept,) = cache.list_cache_records()
+    assert kept.uri == "whole"
+    assert not cut.parent.exists()
+    assert cache.get_cache_bundle(kept.pk).nb.cells[0].source == "whole = 1"
+
+
 # --- 並列 --------------------------------------------------------------------------------
 
 
@@ -171,3 +191,78 @@ def test_the_readers_share_the_notebooks_and_none_reads_them_alone_at_the_end(
         pairs = zip(shares[:together], chunks, strict=False)
         with_room = [share for share, chunk in pairs if share < len(chunk)]
         assert max(shares) - min(with_room, default=max(shares)) <= 1
+
+
+# --- たたみ ------------------------------------------------------------------------------
+
+
+def cell(code: str, *outputs: str, hide: str | None = "input") -> nodes.container:
+    made = nodes.container(nb_element="cell_code", **({"hide_mode": hide} if hide else {}))
+    made += nodes.container("", nodes.literal_block(code, code), nb_element="cell_code_source")
+    for text in outputs:
+        made += nodes.container("", nodes.literal_block(text, text), nb_element="cell_code_output")
+    return made
+
+
+def test_a_fold_that_shows_nothing_goes_into_the_next_one():
+    document = new_document("page")
+    document += [cell("import"), nodes.paragraph("", "文"), cell("measure"), cell("draw", "図")]
+    folds.merge(document)
+    (left,) = document.findall(folds.is_cell)
+    codes = [block.astext() for block in left.findall(nodes.literal_block)]
+    assert codes == ["import", "measure", "draw", "図"]
+    assert document[0].astext() == "文"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (cell("measure", "値"), cell("draw", "図")),  # 出力がある
+        (cell("import"), cell("shown", hide=None)),  # 次のセルは見せている
+        (cell("import"), cell("check", "値", hide="all")),  # 次のセルは出力もたたむ
+        (cell("shown", hide=None), cell("draw", "図")),
+    ],
+)
+def test_no_other_cell_is_moved(pair):
+    document = new_document("page")
+    document += [one.deepcopy() for one in pair]
+    before = document.pformat()
+    folds.merge(document)
+    assert document.pformat() == before
+
+
+# --- 数の途中 ----------------------------------------------------------------------------
+
+HTML = SimpleNamespace(builder=SimpleNamespace(format="html"))  # 組む形だけを答える
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("0.57 (0.54〜0.61)", "0.57 (0.54〜\u20600.61)"),
+        ("2.26–2.31", "2.26–\u20602.31"),
+        ("0.24 ± 0.01", "0.24\u00a0±\u00a00.01"),
+        ("A–D の仮定", "A–D の仮定"),
+    ],
+)
+def test_a_range_stays_in_one_line(text: str, kept: str):
+    document = new_document("page")
+    document += nodes.paragraph("", text)
+    lines.keep_numbers(HTML, document, "page")
+    assert document.astext() == kept
+
+
+def test_a_formula_stays_with_its_unit():
+    document = new_document("page")
+    document += nodes.paragraph("", "", nodes.math("", "c"), nodes.Text("\u00a0倍にします"))
+    lines.keep_punctuation(HTML, document, "page")
+    (kept,) = document.findall(nodes.inline)
+    assert kept.astext() == "c\u00a0倍"
+
+
+def test_an_output_in_columns_is_not_wrapped():
+    document = new_document("page")
+    document += [cell("print", "層    1    2"), cell("print", "長い文。1 つの空白。")]
+    lines.wrap_sentences(HTML, document, "page")
+    marked = [b.astext() for b in document.findall(nodes.literal_block) if "prose" in b["classes"]]
+    assert marked == ["長い文。1 つの空白。"]

@@ -95,7 +95,7 @@ def test_every_executed_page_offers_its_notebook_and_the_wheel(book: Path, noteb
     assert re.fullmatch(r"vgbook-[\d.]+\+[0-9a-f]{8}-py3-none-any\.whl", wheel.name)
     for name in notebooks:
         html = (book / f"{name}.html").read_text(encoding="utf-8")
-        assert f'href="{Path(name).name}.ipynb" download>ノートブックをダウンロード</a>' in html
+        assert f'href="{Path(name).name}.ipynb" download>ノートブック</a>' in html
         assert f'{"../" * name.count("/")}downloads/{wheel.name}" download>' in html
         assert f"%pip install --quiet {wheel.name}\n" in sources(notebooks[name], "code")[0]
 

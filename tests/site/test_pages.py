@@ -4,6 +4,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -147,3 +148,60 @@ def test_every_seed_of_the_cells_is_listed(book: Path):
     }
     assert len(used) > 15
     assert {name: listed.get(name) for name in used} == used
+
+
+# --- 読む人が見る字 -------------------------------------------------------------------------
+
+EXACT = re.compile(
+    r'<(pre|code|script|style|math|template|svg)\b.*?</\1>|<dt class="sig.*?</dt>', re.DOTALL
+)
+UNREADABLE = {
+    "プログラムの書き方のままの数": re.compile(r"(?<![\w.])\d(?:\.\d+)?e[-+]\d+"),
+    "Python の値": re.compile(r"\bnp\.\w+\(|\barray\(|\bdtype=|<[\w.]+ object at"),
+    "丸めていない数": re.compile(r"\d\.\d{10,}"),
+    "強調にならなかった印": re.compile(r"\*\*"),
+}
+
+
+def read(book: Path, name: str) -> str:
+    """頁の本文の、コードと数式と関数の呼び方のほかの字。"""
+    html = (book / name).read_text(encoding="utf-8")
+    body = html[html.find("<article") : html.find("</article>")]
+    return unescape(re.sub(r"<[^>]*>", "", EXACT.sub("", body)))
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_nothing_is_written_as_only_a_program_would(
+    book: Path, documents: dict[str, Document], kind: str
+):
+    def check(name: str, page: Document) -> Iterator[str]:
+        for found in UNREADABLE[kind].finditer(read(book, name)):
+            yield found[0]
+
+    written = {name: page for name, page in documents.items() if not name.startswith("_modules")}
+    assert complaints(written, check) == []
+
+
+def test_no_fold_that_shows_nothing_stands_before_another(book: Path):
+    """開いてもコードしかないたたみは、次のたたみの中へ移してある。"""
+    cell = r'<div class="cell tag_hide-input docutils container">\s*'
+    alone = cell + r"<details[^>]*>(?:(?!</details>).)*</details>\s*</div>\s*" + cell
+    stacked = re.compile(alone, re.DOTALL)
+    pages = book.rglob("*.html")
+    assert [str(p) for p in pages if stacked.search(p.read_text(encoding="utf-8"))] == []
+
+
+REPR = re.compile(r"np\.\w+\(|[\[{,] ?'[^']*'[,\]:}]|\d\.\d{15,}|<[\w.]+ object at")
+AS_TYPED = {"part2/floating-point.html", "reproducibility.html"}  # 桁そのものを話題にする頁
+
+
+def test_no_output_is_a_python_value_with_its_quotes(book: Path, documents: dict[str, Document]):
+    output = re.compile(r'<div class="output (?:stream|text_plain)[^>]*>.*?</pre>', re.DOTALL)
+
+    def check(name: str, page: Document) -> Iterator[str]:
+        for block in output.findall((book / name).read_text(encoding="utf-8")):
+            if found := REPR.search(unescape(re.sub(r"<[^>]*>", "", block))):
+                yield found[0]
+
+    shown = {name: page for name, page in documents.items() if name not in AS_TYPED}
+    assert complaints(shown, check) == []

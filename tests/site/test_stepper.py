@@ -205,10 +205,13 @@ def test_nodes_are_pressed_and_inputs_are_dragged_on_the_picture(page: "Page"):
     assert status.inner_text().startswith("逆伝播：x の勾配は")  # 引いても、手は変わらない
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_the_drawing_fits_and_no_labels_overlap(book: Path, chromium: "Browser", width: int):
+@pytest.mark.parametrize("width", [360, 390, 1280])
+@pytest.mark.parametrize("name", ["chain-rule", "backprop"])
+def test_the_drawing_fits_and_no_labels_overlap(
+    book: Path, chromium: "Browser", name: str, width: int
+):
     page = chromium.new_context(viewport={"width": width, "height": 800}).new_page()
-    page.goto((book / "part1" / "chain-rule.html").as_uri())
+    page.goto((book / "part1" / f"{name}.html").as_uri())
     page.evaluate("document.querySelectorAll('article details').forEach(box => box.open = true)")
     overlaps = page.evaluate(
         """[...document.querySelectorAll(".stepper svg")].flatMap((picture) => {
@@ -222,12 +225,18 @@ def test_the_drawing_fits_and_no_labels_overlap(book: Path, chromium: "Browser",
            })"""
     )
     wide = page.evaluate(
-        "[...document.querySelectorAll('.stepper')].filter(b => b.scrollWidth > b.clientWidth)"
+        "[...document.querySelectorAll('.stepper, .stepper .picture')]"
+        ".filter(b => b.scrollWidth > b.clientWidth)"
         ".map(b => b.ariaLabel)"
+    )
+    letters = page.evaluate(
+        "[...document.querySelectorAll('.stepper svg')].map((picture) =>"
+        " 13 * picture.clientWidth / picture.viewBox.baseVal.width)"
     )
     page.context.close()
     assert overlaps == []
     assert wide == []
+    assert min(letters) >= (10 if width >= 390 else 9)
 
 
 def test_without_javascript_only_the_still_figures_remain(book: Path, chromium: "Browser"):

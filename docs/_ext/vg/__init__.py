@@ -20,6 +20,8 @@ PARTS = (  # 同じ出来事には、この順に応える
     "build.incremental",  # 失敗した組みの次は、全部の頁を読み直す
     "build.faults",  # 見逃してはならない誤りを警告にする
     "page.lines",  # 和文の途中の改行を空白にしない
+    "page.folds",  # 続けて並ぶたたみを 1 つにする
+    "page.powers",  # 4.9e-17 を 4.9 × 10⁻¹⁷ と書く
     "page.numbering",  # 章番号を部をまたいで続ける
     "math.checked",  # 式の「検算済み」の印と、検算の頁
     "math.typeset",  # 数式をビルド時に KaTeX で組む

@@ -7,6 +7,7 @@ MyST-NB のキャッシュはセルの文字だけを見るので、``vgbook`` �
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -78,11 +79,12 @@ def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str
 def drop_half_written(cache: JupyterCacheBase) -> None:
     """書いている途中で殺された実行結果を捨てる。捨てた頁は、また実行される。"""
     for record in cache.list_cache_records():
+        folder = Path(cache.path, "executed", record.hashkey)
         try:
-            cache.get_cache_bundle(record.pk)
-        except (KeyError, ValueError):  # ファイルがない、または JSON が途中で切れている
+            json.loads((folder / "base.ipynb").read_bytes())
+        except (OSError, ValueError):  # ファイルがない、または JSON が途中で切れている
             NbCacheRecord.remove_record(record.pk, cache.db)
-            shutil.rmtree(cache.path / "executed" / record.hashkey, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def deal(slow: list[str], quick: list[str], sizes: list[int], workers: int) -> list[str]:

@@ -83,7 +83,9 @@ function svg(tag, attributes, text = "") {
 function places(nodes, width) {
   const across = Math.max(...nodes.map((node) => node.at[0])) + 1; // 右端に出力の丸を足す
   const wide = across * 110 + 60 <= width;
-  const put = ([x, y]) => (wide ? [x * 110, -y * 85] : [-y * 110, x * 78]);
+  const rows = nodes.map((node) => node.at[1]), span = Math.max(...rows) - Math.min(...rows);
+  const apart = Math.min(110, (width - 60) / span); // 立てた図の左右の間。両端に丸と値の場所を残す
+  const put = ([x, y]) => (wide ? [x * 110, -y * 85] : [-y * apart, x * 78]);
   const last = nodes.at(-1).at, at = Object.fromEntries(nodes.map((node) => [node.name, put(node.at)]));
   return { ...at, 出力: put([last[0] + 1, last[1]]) };
 }

@@ -41,15 +41,16 @@ def join_lines(app: Sphinx, doctree: nodes.document) -> None:
                 text.parent[place] = nodes.Text(new)
 
 
-# 行頭に置かない字 (閉じるもの) と、行末に置かない字 (開くもの)。半角も同じ
-AFTER = re.compile(r"[、。，．：；！？）」』】〕％・ー,.:;!?)\]%]+")
-BEFORE = re.compile(r"[（「『【〔(\[]+$")
-
-
-# 3.9 × 10⁻⁷ と 34 % と 20 層の、行を分けない空白
+# 3.9 × 10⁻⁷ と 34 % と 20 層と 0.24 ± 0.01 の、行を分けない空白
 UNITS = "[×%％倍桁回個層枚本点行字種組乗分秒年章]|つ|次元|通り|時刻|ページ|[KMG]i?B|ms|ミリ秒"
-NUMBER = re.compile(rf"(?<=[\d⁰¹²³⁴-⁹]) (?={UNITS})|(?<=×) (?=10[⁻⁰¹²³⁴-⁹]|\d)")
+NUMBER = re.compile(rf"(?<=[\d⁰¹²³⁴-⁹]) (?={UNITS}|±)|(?<=×) (?=10[⁻⁰¹²³⁴-⁹]|\d)|(?<=±) (?=\d)")
 NO_BREAK = "\u00a0"
+# 行末に置かない字 (開くもの) と、行頭に置かない字 (閉じるもの)。半角も同じ
+# 数式は 1 つの箱なので、行を分けない空白だけでは、すぐ後の単位とつながらない
+BEFORE = re.compile(r"[（「『【〔(\[]+$")
+AFTER = re.compile(rf"[、。，．：；！？）」』】〕％・ー,.:;!?)\]%]+|{NO_BREAK}(?:{UNITS})")
+RANGE = re.compile(r"(?<=\d)([–〜])(?=[\d−])")  # 0.13–0.18 の、線の後ろ
+JOINER = "\u2060"  # 幅のない、行を分けない字
 
 
 def keep_numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -60,7 +61,8 @@ def keep_numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for text in list(doctree.findall(nodes.Text)):
         widget = isinstance(text.parent, nodes.raw) and 'class="vg-' in text
         if widget or not isinstance(text.parent, EXACT):
-            new = NUMBER.sub(NO_BREAK, f"{before}{text}")[len(before) :]
+            new = NUMBER.sub(NO_BREAK, f"{before}{text}")
+            new = RANGE.sub(rf"\1{JOINER}", new)[len(before) :]
             if new != text:
                 place = next(i for i, child in enumerate(text.parent) if child is text)
                 text.parent[place] = nodes.Text(new)
@@ -68,7 +70,7 @@ def keep_numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """数式を、すぐ前の開く括弧と、すぐ後の句読点や閉じる括弧と一緒に包む。"""
+    """数式を、すぐ前の開く括弧と、すぐ後の句読点や閉じる括弧や単位と一緒に包む。"""
     if app.builder.format != "html":
         return
     for formula in list(doctree.findall(nodes.math)):
@@ -89,7 +91,20 @@ def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None
             parent[at] = kept
 
 
+COLUMNS = re.compile(r"\S {2,}\S")
+
+
+def wrap_sentences(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """セルの出力のうち、桁をそろえた表でないものに印を付ける。狭い画面では折り返す (book.css)。"""
+    for output in doctree.findall(nodes.container):
+        if output.get("nb_element") == "cell_code_output":
+            for block in output.findall(nodes.literal_block):
+                if not COLUMNS.search(block.astext()):
+                    block["classes"].append("prose")
+
+
 def setup(app: Sphinx) -> None:
     app.connect("doctree-read", join_lines, priority=100)
     app.connect("doctree-resolved", keep_numbers)
     app.connect("doctree-resolved", keep_punctuation)
+    app.connect("doctree-resolved", wrap_sentences)

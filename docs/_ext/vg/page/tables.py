@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape, unescape
 from typing import Any, TypeAlias
+from unicodedata import east_asian_width
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -36,8 +37,25 @@ TABLE = re.compile(COMPACT + r'<table class="([^"]*)">(.*?)</table>', re.DOTALL)
 HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
+CONTENT = re.compile(r"<t[dh]\b[^>]*>(.*?)</t[dh]>", re.DOTALL)
 CELL = re.compile(r"<(t[dh])\b")  # 行の見出し (th) も、1 つの欄
 COLUMNS, LETTERS = 4, 8  # 列も 1 つの欄の字もこれ以上ある表は、狭い画面に入らない
+SCREEN, PADDING = 44, 2  # 幅 390 の画面に入る半角の字と、1 つの欄の余白
+
+
+def width(text: str) -> int:
+    """半角の字で数えた幅。"""
+    return sum(2 if east_asian_width(letter) in "WFA" else 1 for letter in text)
+
+
+def fits(rows: Iterable[Sequence[str]]) -> bool:
+    """どの欄も折り返さずに、幅 390 の画面に並ぶか。
+
+    >>> fits([("SGD", "5", "0.1", "2.314 (2.314–2.316)")]), fits([("長い文の入った欄",) * 4])
+    (True, False)
+    """
+    columns = zip(*rows, strict=False)
+    return sum(PADDING + max(map(width, column)) for column in columns) <= SCREEN
 
 
 def as_cards(html: str) -> str:
@@ -54,8 +72,10 @@ def as_cards(html: str) -> str:
         compact, classes, inside = match.groups()
         head, _, body = inside.partition("<tbody>")
         names = [TAG.sub("", name).strip() for name in HEADER.findall(head)]
-        cells = body.count("<td")
-        short = len(TAG.sub("", body)) < LETTERS * cells
+        rows = [CONTENT.findall(row) for row in ROW.findall(body)]
+        texts = [[unescape(TAG.sub("", cell)).strip() for cell in row] for row in rows]
+        letters = sum(len(text) for row in texts for text in row)
+        short = letters < LETTERS * body.count("<td") or fits(texts)
         unfit = short or compact or "katex" in head or "span=" in inside
         if unfit or len(names) < COLUMNS:
             return match[0]

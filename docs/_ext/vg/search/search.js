@@ -29,33 +29,38 @@ function look(query, pages, dict) {
 // 1 字直して読んだ語があれば、直した問い
 const mended = (parts, query) => parts.filter(({ near }) => near).reduce((said, { typed, text }) => said.replace(typed, text), query);
 
-function search(pages, typed, dict) {
-  const query = clean(typed, dict);
-  let { missing, kept } = look(query, pages, dict);
-  let suggested = null;
-  const broken = !missing.length && kept.length > 1 && !kept.some(({ name }) => name); // プレ活性 → プレ + 性
-  if (missing.length || broken) {
-    suggested = corrected(query, missing, pages, dict);
-    if (suggested) {
-      const again = look(suggested, pages, dict);
-      if (broken || again.missing.length < missing.length) ({ missing, kept } = again);
-      else suggested = null;
-    }
-  }
-  const said = mended(kept, suggested ?? query);
-  if (said !== query) suggested = said;
-  const pieces = missing.map((part) => longest(part, pages, dict)).filter(Boolean);
-  const parts = [...kept, ...pieces].map((part) => ({ ...part, alike: part.alike.filter((name) => name === part.text || occurs(name, pages)) }));
-  if (parts.every((part) => part.weak) && missing.length) return { terms: [], missing, pieces, suggested, results: [] };
-  const code = parts.some(({ text }) => isFunction(text, pages)); // 「Residual クラス」のクラス
+// 問いの語。見つからない語があれば、近い語に直して読む (said)。
+function understand(query, pages, dict) {
+  const first = look(query, pages, dict);
+  const broken = !first.missing.length && first.kept.length > 1 && !first.kept.some(({ name }) => name); // プレ活性 → プレ + 性
+  const near = first.missing.length || broken ? corrected(query, first.missing, pages, dict) : null;
+  const again = near && look(near, pages, dict);
+  const better = again && (broken || again.missing.length < first.missing.length);
+  const { missing, kept } = better ? again : first;
+  return { missing, kept, said: mended(kept, better ? near : query) };
+}
+
+// 探す語と、探している頁の種類 (「活性化関数の練習問題」の練習問題、「Residual クラス」のクラス)
+function intent(parts, query, pages, dict) {
+  const code = parts.some(({ text }) => isFunction(text, pages));
   const kindOf = ({ key }) => dict.kinds.get(key) ?? (code && dict.code.has(key) ? "api" : undefined);
-  const asking = parts.filter(kindOf); // 「活性化関数の練習問題」の練習問題
+  const asking = parts.filter(kindOf), asked = asking.map(kindOf);
+  if (PACKAGE.test(query)) asked.push("api");
   const spoken = parts.filter((part) => !part.weak && !asking.includes(part));
   const sought = spoken.length ? parts.filter((part) => !asking.includes(part)) : parts;
   const terms = sought.map((part) => ({ ...part, find: finder(part), same: part.alike.length > 1 && pattern([part.text]) }));
   if (spoken.length > 1) terms.push({ phrase: true, alike: [], find: together(spoken) });
-  const asked = asking.map(kindOf);
-  if (PACKAGE.test(query)) asked.push("api");
+  return { terms, asked };
+}
+
+function search(pages, typed, dict) {
+  const query = clean(typed, dict);
+  const { missing, kept, said } = understand(query, pages, dict);
+  const suggested = said === query ? null : said;
+  const pieces = missing.map((part) => longest(part, pages, dict)).filter(Boolean);
+  const parts = [...kept, ...pieces].map((part) => ({ ...part, alike: part.alike.filter((name) => name === part.text || occurs(name, pages)) }));
+  if (parts.every((part) => part.weak) && missing.length) return { terms: [], missing, pieces, suggested, results: [] };
+  const { terms, asked } = intent(parts, query, pages, dict);
   return { terms, missing, pieces, suggested, results: rank(terms, said, pages, asked) };
 }
 
