@@ -9,7 +9,6 @@ from socketserver import ForkingMixIn, StreamRequestHandler, UnixStreamServer
 
 INLINE = "module://matplotlib_inline.backend_inline"  # ipykernel が選ぶものを、先に選んでおく
 LOADED = (
-    "argcomplete",
     "ipykernel.debugger",  # 使わないが、カーネルは必ず読み込む。ほかのものより時間がかかる
     "ipykernel.kernelapp",
     "matplotlib.backends.backend_agg",
