@@ -29,6 +29,7 @@ clinic, book
 
 from vgbook import activations
 from vgbook.activations import *  # noqa: F403  # __all__ のすべて
+from vgbook.book import plotting
 from vgbook.clinic import (
     Check,
     Diagnosis,
@@ -143,6 +144,7 @@ __all__ = [
     "orthogonal",
     "over_members",
     "over_seeds",
+    "plotting",
     "sigmoid_cross_entropy",
     "signals",
     "softmax_cross_entropy",

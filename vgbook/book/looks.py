@@ -121,6 +121,7 @@ def style() -> None:
             "lines.markersize": 5,
             "figure.figsize": (WIDTH, 3.2),
             "figure.constrained_layout.use": True,
+            "figure.constrained_layout.h_pad": 0.08,  # 上の図の軸の名前を、下の図の題から離す
             "figure.facecolor": "none",
             "axes.facecolor": "none",
             "svg.fonttype": "path",
