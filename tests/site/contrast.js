@@ -6,10 +6,14 @@
   const rects = new Map(boxes.map((box) => [box, box.getBoundingClientRect()]));
   const canvas = [document.documentElement, document.body]; // 地の色は、この順に画面の全体に塗られる
 
-  const opacities = new Map([[null, 1]]);
-  function opacity(box) {
-    if (!opacities.has(box)) opacities.set(box, style(box).opacity * opacity(box.parentElement));
-    return opacities.get(box);
+  // 箱をまとめて透かす組。外側から並べた [番号, 濃さ]
+  const chains = new Map([[null, []]]);
+  function groups(box) {
+    if (!chains.has(box)) {
+      const outer = groups(box.parentElement), share = Number(style(box).opacity);
+      chains.set(box, share === 1 ? outer : [...outer, [chains.size, share]]);
+    }
+    return chains.get(box);
   }
 
   const middle = (place) => {
@@ -39,8 +43,9 @@
     const found = below(box, place), { color, fontSize, fontWeight } = style(box);
     const said = box.cloneNode().outerHTML + words.trim().slice(0, 40);
     if (!found) return covered.push(said);
-    const grounds = [...found.filter(painted), ...canvas].map((one) => style(one).backgroundColor);
-    const key = JSON.stringify([color, fontSize, fontWeight, opacity(box), grounds]);
+    const grounds = [...found.filter(painted), ...canvas]
+      .map((one) => [style(one).backgroundColor, groups(one)]);
+    const key = JSON.stringify([fontSize, fontWeight, [color, groups(box)], grounds]);
     if (!looks.has(key)) looks.set(key, []);
     return looks.get(key).push(said);
   }

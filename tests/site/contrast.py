@@ -16,20 +16,41 @@ if TYPE_CHECKING:
 LOOKS = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 BRIGHTNESS = np.array([0.2126, 0.7152, 0.0722])
 COLOR = re.compile(r"rgba?\(([\d.]+), ([\d.]+), ([\d.]+)(?:, ([\d.]+))?\)")
-WHITE = np.full(3, 255.0)  # 紙の色
+WHITE = np.array([255.0, 255.0, 255.0, 1.0])  # 紙の色
+Layer = tuple[str, list[tuple[int, float]]]
+"""重なる色と、それをまとめて透かす組の、外側から並べた (番号, 濃さ)。"""
 
 
-def over(ground: np.ndarray, color: str, opacity: float = 1.0) -> np.ndarray:
-    """``ground`` の上に、``rgb(…)`` か ``rgba(…)`` の色を重ねた色。
+def paint(color: str) -> np.ndarray:
+    """``rgb(…)`` か ``rgba(…)`` の色に、濃さを掛けたもの。最後の数が濃さ。
 
-    >>> over(WHITE, "rgba(0, 0, 0, 0.6)").tolist()
-    [102.0, 102.0, 102.0]
+    >>> paint("rgba(0, 200, 0, 0.5)").tolist()
+    [0.0, 100.0, 0.0, 0.5]
     """
     found = COLOR.fullmatch(color)
     assert found, f"読めない色: {color}"
     *rgb, alpha = (float(part or 1) for part in found.groups())
-    share = alpha * opacity
-    return share * np.array(rgb) + (1 - share) * ground
+    return alpha * np.array([*rgb, 1.0])
+
+
+def seen(layers: list[Layer]) -> np.ndarray:
+    """下から順に重ねた色。組の中を重ねてから、まとめて透かして、下の色に重ねる。
+
+    >>> seen([("rgb(0, 0, 0)", []), ("rgb(200, 0, 0)", [(1, 0.5)])]).tolist()
+    [100.0, 0.0, 0.0]
+    """
+    open_: list[tuple[tuple[int, float] | None, np.ndarray]] = [(None, WHITE)]
+    for color, groups in [*layers, ("rgba(0, 0, 0, 0)", [])]:
+        chain = [None, *map(tuple, groups)]
+        while [group for group, _ in open_] != chain[: len(open_)]:
+            (group, above), (outer, under) = open_.pop(), open_.pop()
+            above = above * group[1]
+            open_.append((outer, above + (1 - above[3]) * under))
+        open_ += [(group, np.zeros(4)) for group in chain[len(open_) :]]
+        group, under = open_.pop()
+        above = paint(color)
+        open_.append((group, above + (1 - above[3]) * under))
+    return open_[0][1][:3]
 
 
 def luminance(rgb: np.ndarray) -> float:
@@ -38,16 +59,14 @@ def luminance(rgb: np.ndarray) -> float:
     return float(np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ BRIGHTNESS)
 
 
-def ratio(ink: str, opacity: float, grounds: list[str]) -> float:
+def ratio(ink: Layer, grounds: list[Layer]) -> float:
     """字の色と、上から順に並べた下地の色の、明るさの比。1 から 21。
 
-    >>> round(ratio("rgb(119, 119, 119)", 1.0, ["rgb(255, 255, 255)"]), 2)
+    >>> round(ratio(("rgb(119, 119, 119)", []), [("rgb(255, 255, 255)", [])]), 2)
     4.48
     """
-    ground = WHITE
-    for color in reversed(grounds):
-        ground = over(ground, color)
-    low, high = sorted(map(luminance, (ground, over(ground, ink, opacity))))
+    below = grounds[::-1]
+    low, high = sorted(map(luminance, (seen(below), seen([*below, ink]))))
     return (high + 0.05) / (low + 0.05)
 
 
@@ -67,8 +86,8 @@ def faint(page: "Page") -> list[str]:
     found = page.evaluate(LOOKS)
     assert len(found["covered"]) < sum(len(texts) for _, texts in found["looks"])
     return [
-        f"color-contrast: {text} ({ink} × {opacity:.2f}、下は {grounds})"
-        for (ink, size, weight, opacity, grounds), texts in found["looks"]
-        if ratio(ink, opacity, grounds) < wanted(size, weight)
+        f"color-contrast: {text} ({ink}、下は {grounds})"
+        for (size, weight, ink, grounds), texts in found["looks"]
+        if ratio(ink, grounds) < wanted(size, weight)
         for text in texts
     ]
