@@ -9,7 +9,6 @@ from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
@@ -91,10 +90,12 @@ def refuse_other_sites(app: Sphinx) -> None:
     """検索やノートブックのない頁を、できたことにしない。"""
     builder = app.builder
     if builder.format == "html" and builder.name != "html":
-        raise ExtensionError(
-            f"この本は `-b html` で組んでください ({builder.name} は使えません)。"
-            "検索やノートブックは、頁が 1 つの .html ファイルであることを頼りにしています。"
+        log.error(
+            "この本は `-b html` で組んでください (%s は使えません)。"
+            "検索やノートブックは、頁が 1 つの .html ファイルであることを頼りにしています。",
+            builder.name,
         )
+        raise SystemExit(2)  # 例外なら、Sphinx が自分への報告を求める長い文を足す
 
 
 def setup(app: Sphinx) -> None:
