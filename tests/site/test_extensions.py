@@ -13,7 +13,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from sphinx.util.parallel import make_chunks
 
-from vg.build import execution
+from vg.build import execution, pages
 from vg.build.key import code_of, key, reached
 from vg.manuscript import DOCS, Manuscript, Page
 from vg.math import typeset
@@ -266,3 +266,14 @@ def test_an_output_in_columns_is_not_wrapped():
     lines.wrap_sentences(HTML, document, "page")
     marked = [b.astext() for b in document.findall(nodes.literal_block) if "prose" in b["classes"]]
     assert marked == ["長い文。1 つの空白。"]
+
+
+def test_a_small_book_that_shows_no_check_is_not_told_to_show_them(tmp_path, monkeypatch):
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "he.py").touch()
+    (tmp_path / "index.md").write_text("# 本\n\n```{toctree}\ntry\n```\n", encoding="utf-8")
+    (tmp_path / "try.md").write_text("# 試し\n", encoding="utf-8")
+    told = []
+    monkeypatch.setattr(pages.log, "warning", lambda *words: told.append(words))
+    assert pages.check_pages(Manuscript(tmp_path)) == {}
+    assert told == []
