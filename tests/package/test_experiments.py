@@ -22,7 +22,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-# 種をまたいで成り立つことは、章 (he、batchnorm-experiment、sigmoid-xavier) が、本を組むたびに確かめる。
+# 種をまたいで成り立つことは、章 (he、batchnorm-experiment、sigmoid-xavier) のセルが確かめる。
 # ここでは、関数がその結果を返すことを、小さく確かめる。
 @pytest.fixture(scope="module")
 def initializers():
