@@ -289,6 +289,14 @@ def test_a_signal_that_became_exactly_0_is_lost_and_not_dead():
     assert report.dead[-2] == 0
 
 
+def test_saturated_units_are_not_dead():
+    net = network(tanh, normal(1e3), [64, 50, 10], dtype=np.float32)
+    report = diagnose(net, X.astype(np.float32), LABELS)
+    assert report.saturated[0] > 0.9
+    assert report.dead[0] == 0
+    assert report.findings[0].name == "飽和"
+
+
 def test_two_classes_with_one_logit_can_be_tried():
     net = network(tanh, xavier(), [64, 20, 1])
     labels = (LABELS > 7).astype(int)

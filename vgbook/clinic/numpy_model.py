@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vgbook._edge import Array, check_data
+from vgbook.activations import Activation
 from vgbook.clinic.court import Change, Court, Suspect
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
@@ -146,17 +147,23 @@ def _backward(record: LayerRecord, layer: list[_Hook], lr: float) -> None:
     record.overflow = "、".join(broken)
 
 
-def _saturated(layer: Any, slope: float) -> float:
-    """有界な活性化関数で、|φ′| が最大値の ``slope`` 倍を下回る値の割合。"""
-    ends = layer.activation(np.array([-1e3, 1e3]))
-    if np.abs(ends).max() > 10:  # 片側が伸び続ける関数 (ReLU の仲間) は飽和とは呼ばない
+def _steepest(activation: Activation) -> float:
+    """飽和する活性化関数の、|φ′| の最大値。片側が伸び続ける関数 (ReLU の仲間) なら 0。"""
+    if np.abs(activation(np.array([-1e3, 1e3]))).max() > 10:
         return 0.0
-    steepest = np.abs(layer.activation.derivative(np.linspace(-5, 5, 1001))).max()
-    return float(np.mean(np.abs(layer.activation.derivative(layer.z)) < slope * steepest))
+    return float(np.abs(activation.derivative(np.linspace(-5, 5, 1001))).max())
+
+
+def _saturated(layer: Any, slope: float) -> float:
+    """飽和する活性化関数で、|φ′| が最大値の ``slope`` 倍を下回る値の割合。"""
+    limit = slope * _steepest(layer.activation)
+    return float(np.mean(np.abs(layer.activation.derivative(layer.z)) < limit))
 
 
 def _dead(layer: Any) -> float:
-    """どの標本でも φ′ = 0 のユニットの割合。z がすべてちょうど 0 なら、届いた信号が消えている。"""
+    """飽和しない活性化関数で、死んだユニットの割合。死の定義は `LayerRecord.dead` にある。"""
+    if _steepest(layer.activation) > 0:
+        return 0.0
     flat = np.all(layer.activation.derivative(layer.z) == 0, axis=-2)
     return float(np.mean(flat & np.any(layer.z != 0, axis=-2)))
 
