@@ -75,9 +75,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """できあがった本のすべての頁を Chromium で開く。先に docs が要る。"""
+    """すべての頁を Chromium で開き、ノートブックを本の外で動かす。先に docs が要る。"""
     sync(session, "test", "docs")
-    opened = ["tests/site", "-m", "browser", "--every-page"]
+    opened = ["tests/site", "-m", "browser or elsewhere", "--every-page"]
     session.run(*PYTEST, *opened, *session.posargs)
 
 

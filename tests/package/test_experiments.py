@@ -22,14 +22,19 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
+# 種をまたいで成り立つことは、章 (he、batchnorm-experiment、sigmoid-xavier) が、本を組むたびに確かめる。
+# ここでは、関数がその結果を返すことを、小さく確かめる。
 @pytest.fixture(scope="module")
 def initializers():
-    return compare_initializers(rng=rng(), steps=1500, seeds=3)
+    return compare_initializers(rng=rng(), steps=900, seeds=2)
+
+
+STDS = BOOK_STDS[[0, 1, 2, 3, 7, 11, 15]]
 
 
 @pytest.fixture(scope="module")
 def grid():
-    return batch_norm_grid(rng=rng(), seeds=2)
+    return batch_norm_grid(rng=rng(), stds=STDS, seeds=2)
 
 
 def test_624_small_weights_do_not_learn_and_he_learns_before_xavier(initializers):
@@ -41,21 +46,21 @@ def test_624_small_weights_do_not_learn_and_he_learns_before_xavier(initializers
 
 
 def test_624_has_the_schedule_of_the_book(initializers):
-    assert initializers.loss.shape == (3, 1500, 3)
-    np.testing.assert_array_equal(initializers.at[0], np.arange(0, 1500, 100))
+    assert initializers.loss.shape == (2, 900, 3)
+    np.testing.assert_array_equal(initializers.at[0], np.arange(0, 900, 100))
     assert not initializers.diverged.any()
 
 
 def test_632_batch_norm_trains_at_almost_every_scale(grid):
     final = grid.normalized.train_accuracy[:, -1].mean(axis=0)
-    assert np.all(final[3:12] > 0.9)
+    assert np.all(final[3:6] > 0.9)
     plain = grid.plain.train_accuracy[:, -1].mean(axis=0)
-    assert np.all(plain[5:] < 0.2)  # BN なしでは、小さい初期値では学習しない
+    assert np.all(plain[4:] < 0.2)  # BN なしでは、小さい初期値では学習しない
 
 
 def test_632_batch_norm_loses_at_one_scale(grid):
     """W = 0.293 では、BN なしの方が正解率が高い。"""
-    assert BOOK_STDS[2] == pytest.approx(0.293, abs=0.001)
+    assert STDS[2] == pytest.approx(0.293, abs=0.001)
     plain, normalized = (h.train_accuracy[:, -1, 2] for h in grid)
     assert np.all(plain > normalized)
 
@@ -67,7 +72,7 @@ def test_632_large_weights_without_batch_norm_diverge_and_are_reported_as_nan(gr
 
 
 def test_632_has_191_updates_and_20_evaluations(grid):
-    assert grid.plain.loss.shape == (2, 191, 16)
+    assert grid.plain.loss.shape == (2, 191, 7)
     np.testing.assert_array_equal(grid.plain.at[0], np.arange(0, 200, 10))
 
 
@@ -101,8 +106,8 @@ def test_sigmoid_with_xavier_does_not_learn_but_with_std_one_it_does():
         activation=sigmoid,
         hidden=(100,) * 5,
         lr=0.1,
-        steps=1000,
-        seeds=3,
+        steps=800,
+        seeds=2,
     )
     loss = history.loss[:, -50:].mean(axis=1)
     assert np.all(loss[:, 0] > 2.2)

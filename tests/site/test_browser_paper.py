@@ -28,11 +28,18 @@ NARROW = """() => [...document.querySelectorAll("article td")].filter((cell) => 
     return lines > 3 && !cell.querySelector(".katex") && cell.textContent.trim().length < 3 * lines;
 }).map((cell) => cell.textContent.trim().slice(0, 30))"""
 
-# 桁をそろえた出力のほかは、折り返す
+# 桁をそろえた出力のほかは、折り返す。短い式は折り返さない
 SCROLLING = """() => [...document.querySelectorAll("article .highlight pre")].filter((code) =>
     code.checkVisibility() && code.scrollWidth > code.clientWidth + 1
     && !/\\S {2,}\\S/.test(code.closest(".cell_output")?.textContent ?? "")
 ).map((code) => code.textContent.slice(0, 40))"""
+
+SPLIT = """() => [...document.querySelectorAll("article .math.short .katex-html")]
+    .filter((formula) => formula.getClientRects().length > 1)
+    .map((formula) => formula.textContent)"""
+# 句点や括弧の後の空白は、強調の終わりに原稿で要るもの。頁には残さない
+GAPS = """() => [...document.querySelectorAll("article :is(p, figcaption)")]
+    .flatMap((text) => text.textContent.match(/.{0,9}[。、」』] [ぁ-んァ-ヶ一-龯「]/g) ?? [])"""
 
 PRINTED = """() => {
     dispatchEvent(new Event("beforeprint"));
@@ -41,8 +48,9 @@ PRINTED = """() => {
     return [
       ...all(".hidden-cell .cell_input").filter((code) => code.checkVisibility()),
       ...all(".quiz-answer:not([open])"),
+      ...all("article :is(figure, .vg-figure)").filter((figure) => !wide(figure)),
       ...all("article :is(p, ul, ol, dl, pre, table):not(.quiz-choices)") // 丸ごと次の頁へ送らない
-        .filter((box) => getComputedStyle(box).breakInside !== "auto"),
+        .filter((box) => getComputedStyle(box).breakInside !== "auto" && !(box.rows?.length <= 12)),
       ...all(".quiz-choices > li > label").filter((line) => wide(line) && wide(line) <= 300),
     ].map((box) => box.outerHTML.slice(0, 80));
 }"""
@@ -57,7 +65,7 @@ def broken_lines(page: "Page") -> list[str]:
 def test_a_page_is_set_like_a_book_on_every_width_and_on_paper(
     site: str, chromium: "Browser", name: str
 ):
-    """紙では、たたんだコードは刷らず、答えは開き、選択肢は紙の幅を使う。"""
+    """紙では、たたんだコードは刷らず、答えとたたんだ図は刷り、選択肢は紙の幅を使う。"""
     page = chromium.new_page()
     page.goto(site + name)
     found = {}
@@ -65,10 +73,13 @@ def test_a_page_is_set_like_a_book_on_every_width_and_on_paper(
         page.set_viewport_size({"width": width, "height": 900})
         found[width] = broken_lines(page)
     assert {width: lines for width, lines in found.items() if lines} == {}
+    assert page.evaluate(GAPS) == [], "和文の中に空白がある"
     page.set_viewport_size({"width": 390, "height": 900})
     assert page.evaluate(NARROW) == [], "1 行に 2 字しか入らない表の欄がある"
     assert page.evaluate(SCROLLING) == [], "横に動かさないと読めないコードがある"
+    assert page.evaluate(SPLIT) == [], "短い式が 2 行に分かれている"
     page.set_viewport_size({"width": 1280, "height": 900})
+    assert page.evaluate(SCROLLING) == [], "広い画面でも、横に動かさないと読めないコードがある"
     page.emulate_media(media="print")
     assert page.evaluate(PRINTED) == []
     page.close()

@@ -138,7 +138,7 @@ def test_the_score_counts_the_first_try_and_survives_a_reload(opened: Open):
     answer(first, *right_of(first))
     answer(second, *right_of(second))
     answer(second, 1)  # 解けた後に試しても、成績は変わらない
-    expected = f"このページの成績：{count} 問中 2 問 正解 (1 回目で 1 問)"
+    expected = f"このページの成績：{count} 問中 2 問正解 (1 回目で 1 問)"
     assert total(page) == expected
     page.reload()
     assert total(page) == expected
@@ -177,7 +177,7 @@ def test_the_list_shows_the_total_the_shares_and_the_wrong_ones(book: Path, open
     page.goto((book / "quiz.html").as_uri())
     scores = page.locator(".quiz-scores")
     names = sum(map(len, json.loads(scores.get_attribute("data-pages") or "").values()))
-    expected = f"全部で {names} 問中 1 問 正解 (1 回目で 1 問)"
+    expected = f"全部で {names} 問中 1 問正解 (1 回目で 1 問)"
     assert scores.locator(".quiz-total").inner_text() == expected
     share = scores.locator("li", has_text="第 III 部").locator("meter")
     assert (share.get_attribute("value"), share.get_attribute("max")) == ("1", str(here))
@@ -195,7 +195,7 @@ def test_the_score_is_exported_and_erased(book: Path, opened: Open, tmp_path: Pa
     answer(quiz, *right)
     page.goto((book / "quiz.html").as_uri())
     row = page.locator(".quiz-scores li", has_text="第 III 部")
-    assert "1 問 正解 (1 回目で 0 問)" in row.inner_text()
+    assert "1 問正解 (1 回目で 0 問)" in row.inner_text()
     with page.expect_download() as download:
         page.get_by_role("button", name="成績を CSV で保存").click()
     download.value.save_as(tmp_path / "scores.csv")
@@ -213,12 +213,12 @@ def test_the_score_is_exported_and_erased(book: Path, opened: Open, tmp_path: Pa
     ]
     page.once("dialog", lambda dialog: dialog.dismiss())
     page.get_by_role("button", name="成績を消す").click()
-    assert "1 問 正解" in row.inner_text()
+    assert "1 問正解" in row.inner_text()
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="成績を消す").click()
-    assert "0 問 正解" in row.inner_text()
+    assert "0 問正解" in row.inner_text()
     page.reload()
-    assert "0 問 正解" in row.inner_text()
+    assert "0 問正解" in row.inner_text()
 
 
 def test_the_score_is_counted_even_where_nothing_can_be_stored(opened: Open, book: Path):
@@ -230,9 +230,9 @@ def test_the_score_is_counted_even_where_nothing_can_be_stored(opened: Open, boo
     page.goto((book / "quiz" / "part3.html").as_uri())
     quiz = page.locator("#quiz-he-std")
     assert answer(quiz, *right_of(quiz)).startswith("正解です。")
-    assert "1 問 正解" in total(page)
+    assert "1 問正解" in total(page)
     page.reload()
-    assert "0 問 正解" in total(page)
+    assert "0 問正解" in total(page)
 
 
 @pytest.mark.parametrize("stored", ["{", "[]", "null", json.dumps({"he-std": 3})])
@@ -242,7 +242,7 @@ def test_a_damaged_record_is_ignored(opened: Open, stored: str):
     page.reload()
     quiz = page.locator("#quiz-he-std")
     assert answer(quiz, *right_of(quiz)).startswith("正解です。")
-    assert "1 問 正解 (1 回目で 1 問)" in total(page)
+    assert "1 問正解 (1 回目で 1 問)" in total(page)
 
 
 # --- だれでも読める -------------------------------------------------------------------------

@@ -55,6 +55,16 @@ def test_an_empty_text_after_emphasis_does_not_hide_the_letter_before_it():
     assert document.astext() == "差は育ち、小さなずれほど遅れる。"
 
 
+def test_a_space_the_source_needs_around_emphasis_and_links_is_not_shown():
+    """半角の字や、数式との間の空白は残す。"""
+    document = new_document("page")
+    link = nodes.reference("", "式 (4.5)")
+    pieces = [nodes.Text(" "), nodes.Text("これを "), link, nodes.Text(" に "), nodes.math("", "x")]
+    document += nodes.paragraph("", "", nodes.strong("", "消えます。"), *pieces)
+    lines.close_gaps(HTML, document, "page")
+    assert document.astext() == "消えます。これを式 (4.5) に x"
+
+
 # --- 数式 --------------------------------------------------------------------------------
 
 
@@ -243,6 +253,7 @@ HTML = SimpleNamespace(builder=SimpleNamespace(format="html"))  # 組む形だ�
         ("2.26–2.31", "2.26–\u20602.31"),
         ("0.24 ± 0.01", "0.24\u00a0±\u00a00.01"),
         ("A–D の仮定", "A–D の仮定"),
+        ("第 3 章の図 3.2 と式 (3.1)", "第\u00a03\u00a0章の図\u00a03.2 と式\u00a0(3.1)"),
     ],
 )
 def test_a_range_stays_in_one_line(text: str, kept: str):

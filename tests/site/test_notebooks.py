@@ -21,9 +21,15 @@ from vg.math import typeset
 from vg.notebook import markdown
 
 MACROS = {r"\pd": r"\frac{\partial #1}{\partial #2}", r"\T": r"^{\mathsf{T}}", r"\d": r"\mathrm{d}"}
-# 各部の、早く終わる頁
+# 早く終わる頁。すべての頁は、毎週、`--every-page` で動かす
 QUICK = ["part1/chain-rule", "part2/sigmoid", "part3/xavier", "part4/batchnorm"]
-QUICK += ["part5/rnn", "part6/diagnosis"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "name" in metafunc.fixturenames:
+        every = metafunc.config.getoption("every_page")
+        executed = [page.name for page in Manuscript().pages.values() if page.is_notebook]
+        metafunc.parametrize("name", executed if every else QUICK)
 
 
 # --- 数式と文 ------------------------------------------------------------------------------
@@ -236,7 +242,7 @@ def test_the_elsewhere_has_no_tool_of_the_book(elsewhere: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", os.environ.get("NOTEBOOKS", " ".join(QUICK)).split())
+@pytest.mark.elsewhere
 def test_a_notebook_runs_with_nothing_but_the_wheel(
     name: str, book: Path, elsewhere: Path, tmp_path: Path
 ):

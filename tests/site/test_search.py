@@ -1,8 +1,9 @@
 """検索の部品: 頁を文字にするところ (vg.search.index) と、
-問いを語に切って探すところ (words.js と search.js)。
+問いを語に切って探すところ (words.js と search.js)、読者の問いと比べるところ (questions.js)。
 """
 
 import json
+import tomllib
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -44,12 +45,19 @@ WORDS = {
     "kinds": {"quiz": ["確認テスト"]},
     "code": ["クラス"],
     "weak": ["違い"],
+    "talk": [["なぜ", "どうして"], ["防ぐ", "なくす"]],
 }
-SCRIPTS = ("words.js", "slips.js", "rank.js", "search.js")
+SCRIPTS = ("words.js", "slips.js", "rank.js", "questions.js", "search.js")
 
 
-def page(title: str, text: str, kind: str = "chapter", names: tuple[str, ...] = ()) -> dict:
-    section = {"id": "top", "name": title, "names": [], "text": text}
+def page(
+    title: str,
+    text: str,
+    kind: str = "chapter",
+    names: tuple[str, ...] = (),
+    asks: tuple[str, ...] = (),
+) -> dict:
+    section = {"id": "top", "name": title, "names": [], "text": text, "asks": list(asks)}
     return {
         "url": title,
         "title": title,
@@ -303,6 +311,53 @@ def test_a_weak_word_is_not_required():
     assert find("正規化の違い")[0] == "正規化"
 
 
+ASKED = (
+    page("図", "図。", asks=("レイヤーの出力を絵で見るには",)),
+    page("対策", "勾配消失。", asks=("どうして奥まで届かないのか", "薄まりをなくすには")),
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("奥まで届かない", "対策"),  # 本にない語
+        ("なぜ奥まで届かないの", "対策"),  # 別のふだんの言葉
+        ("薄まりを防ぐ方法", "対策"),
+        ("layer を絵で見たい", "図"),  # 別の専門の語
+    ],
+)
+def test_a_question_in_words_the_book_lacks_finds_the_page_that_answers_it(query: str, title: str):
+    assert searcher(*ASKED)(query)[0] == title
+
+
+def test_a_question_far_from_every_question_finds_nothing():
+    assert searcher(*ASKED)("今日の献立") == []
+
+
+def test_a_near_question_and_its_section_are_shown():
+    ask = engine(*ASKED).eval("""(query) => {
+        const [{ question }] = search(pages, query, dict).results;
+        return JSON.stringify(question ? [question.text, question.section.name] : null);
+    }""")
+    assert json.loads(ask("どうして奥まで届かないのか")) == ["どうして奥まで届かないのか", "対策"]
+    assert json.loads(ask("勾配消失")) is None  # 字が重なるだけの問いは見せない
+
+
+def test_a_term_alone_is_found_where_it_is_explained():
+    """1 語だけなら、似た問いより、題と見出しを信じる。"""
+    find = searcher(
+        page("活性化関数", "活性化関数。"), page("章", "関数。", asks=("活性化関数は",))
+    )
+    assert find("活性化関数")[0] == "活性化関数"
+
+
+@pytest.mark.parametrize("kind", ["quiz", "api"])
+def test_a_near_question_of_an_exercise_comes_after_the_explanation(kind: str):
+    asks = ("奥まで届かない",)
+    find = searcher(page("問", "図。", kind=kind, asks=asks), page("章", "図。", asks=asks))
+    assert find("奥まで届かない") == ["章", "問"]
+
+
 @given(st.text(st.characters(codec="utf-8", max_codepoint=0xFFEF, exclude_categories=["Cn", "Co"])))
 def test_no_query_fails(find: Found, query: str):
     assert find(query) in ([], ["頁"])
@@ -318,13 +373,35 @@ def test_any_piece_that_starts_with_a_word_is_found(find: Found, start: int, len
     assert find(piece) == ["頁"]
 
 
-def test_the_data_of_the_book_hold_what_readers_see(book: Path):
+def test_every_question_belongs_to_a_place_in_the_book(book: Path):
+    pages = {page["url"].removesuffix(".html"): page for page in written(book)[0]}
+    questions = tomllib.loads(index.QUESTIONS.read_text(encoding="utf-8"))
+    assert questions.keys() <= pages.keys()
+    for name, places in questions.items():
+        assert places.keys() <= set(index.headings(pages[name])), name
+    lines = [
+        line
+        for places in questions.values()
+        for text in places.values()
+        for line in text.split("\n")
+    ]
+    given = [line.strip() for line in lines if line.strip()]
+    told = [
+        ask for page in pages.values() for part in page["sections"] for ask in part.get("asks", [])
+    ]
+    assert sorted(told) == sorted(given)
+
+
+def written(book: Path) -> tuple[list[dict], dict]:
+    """検索のデータの、ページと語。"""
     script = (book / index.DATA).read_text(encoding="utf-8")
     lines = dict(line.removesuffix(";").split(" = ", 1) for line in script.splitlines())
-    pages = json.loads(lines["const SEARCH_PAGES"])
-    assert ["逆伝播", "ぎゃくでんぱ", "backward pass"] in json.loads(lines["const SEARCH_WORDS"])[
-        "groups"
-    ]
+    return json.loads(lines["const SEARCH_PAGES"]), json.loads(lines["const SEARCH_WORDS"])
+
+
+def test_the_data_of_the_book_hold_what_readers_see(book: Path):
+    pages, words = written(book)
+    assert ["逆伝播", "ぎゃくでんぱ", "backward pass"] in words["groups"]
     by_url = {page["url"]: page for page in pages}
     he = by_url["part3/he.html"]
     assert "ひーのしょきち" in he["names"]

@@ -31,6 +31,8 @@ RENDER = "(tex, options) => JSON.stringify(katex.renderToString(tex, JSON.parse(
 # 下付きだけの字に KaTeX が書く、負の高さ。CSS の誤りで、ブラウザーは読み飛ばす
 NEGATIVE_HEIGHT = re.compile(r"(?<=[\";])height:-[\d.]+em;")
 BASE = '<span class="base">'  # 折り返さない 1 かたまり
+COMMAND, UNSEEN = re.compile(r"\\(?:[A-Za-z]+|.)"), re.compile(r"[\s{}^_]")
+SHORT = 12  # 字
 
 
 @cache
@@ -71,10 +73,24 @@ def typeset(self: HTML5Translator, node: nodes.Element, tex: str, *, display: bo
         return f"<code>{self.encode(tex)}</code>"
 
 
+def is_short(tex: str) -> bool:
+    """途中で折り返さない、短い式か。狭い画面の半分に満たない字数を上限とする。
+
+    >>> is_short(r"3 \\times 10^{-5}"), is_short(r"z = (3x)^2 = 9x^2")
+    (True, True)
+    >>> is_short(r"V(q) = g^2\\,\\mathbb{E}[\\varphi(\\sqrt{q}\\,u)^2]")
+    False
+    """
+    return len(UNSEEN.sub("", COMMAND.sub("x", tex))) <= SHORT
+
+
 def visit_math(self: HTML5Translator, node: nodes.math) -> None:
-    self.body.append(self.starttag(node, "span", "", CLASS="math notranslate"))
+    short = is_short(node.astext())
+    classes = "math notranslate short" if short else "math notranslate"
+    self.body.append(self.starttag(node, "span", "", CLASS=classes))
     formula = typeset(self, node, node.astext(), display=False)
-    if "keep" in node.parent.get("classes", ()):  # 約物とは離さないが、式の中では折り返せる
+    kept = "keep" in node.parent.get("classes", ())
+    if kept and not short:  # 約物とは離さないが、式の中では折り返せる
         head, base, rest = formula.partition(BASE)
         formula = head + base + rest.replace(BASE, f"<wbr>{BASE}")
     self.body.append(formula + "</span>")

@@ -76,9 +76,9 @@ if (typeof messages !== "undefined") {
   locale = "ja";
 }
 
-// 紙に刷るときは、隠した答えも出す。
+// 紙に刷るときは、隠した答えも、たたんだ図も出す。
 addEventListener("beforeprint", () => {
-  for (const box of document.querySelectorAll("article details:not([open], .hidden-cell)")) {
+  for (const box of document.querySelectorAll("article details:not([open])")) {
     box.open = true;
     box.dataset.closed = "";
   }

@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 
 LETTER = r"\u2010-\u2027\u3000-\u30ff\u3400-\u9fff\uff00-\uffef"  # 約物・かな・漢字・全角
 OPEN, CLOSE = "「『（【", "、。」』）】！？"
-BREAK = re.compile(rf"(?<=[{LETTER}])\n(?=[{LETTER}])|(?<=[{CLOSE}])\n|\n(?=[{OPEN}])")
+BREAK = re.compile(rf"(?<=[{LETTER}])\n *(?=[{LETTER}])|(?<=[{CLOSE}])\n *|\n *(?=[{OPEN}])")
 EXACT = (nodes.math, nodes.math_block, nodes.literal, nodes.literal_block, nodes.raw)  # 字のまま
 BLOCKS = (nodes.paragraph, nodes.caption, nodes.title, nodes.term, nodes.legend)
 
@@ -21,7 +21,7 @@ BLOCKS = (nodes.paragraph, nodes.caption, nodes.title, nodes.term, nodes.legend)
 def join(text: str, before: str = "", after: str = "") -> str:
     """和文の中の改行を除く。``before`` と ``after`` は、強調やリンクをはさんだ隣の字。
 
-    >>> join("勾配が\\n消える。\\nReLU は\\nsigmoid と違う", after="。")
+    >>> join("勾配が\\n消える。\\n    ReLU は\\nsigmoid と違う", after="。")
     '勾配が消える。ReLU は\\nsigmoid と違う'
     """
     joined = BREAK.sub("", f"{before}{text}{after}")
@@ -41,9 +41,48 @@ def join_lines(app: Sphinx, doctree: nodes.document) -> None:
                 text.parent[place] = nodes.Text(new)
 
 
-# 3.9 × 10⁻⁷ と 34 % と 20 層と 0.24 ± 0.01 の、行を分けない空白
+GAP = re.compile(rf"(?<=[{LETTER}]) +(?=[{LETTER}])|(?<=[{CLOSE}]) +| +(?=[{OPEN}])")
+
+
+def close_gap(before: str, after: str) -> tuple[str, str]:
+    """隣り合う 2 つの字の列の境から、和文に要らない空白を除く。
+
+    強調の終わりや参照の前には、原稿で空白が要る。
+
+    >>> close_gap("勾配は消えます。", " ReLU でも"), close_gap("これを ", "式 (4.5)")
+    (('勾配は消えます。', 'ReLU でも'), ('これを', '式 (4.5)'))
+    >>> close_gap("重み ", "W"), close_gap("斎藤", " "), close_gap("あります。", " ")
+    (('重み ', 'W'), ('斎藤', ' '), ('あります。', ''))
+    """
+    left, right = before.rstrip(" \n"), after.lstrip(" \n")
+    ends = left[-1:] + right[:1]
+    closed = ends and GAP.sub("", f"{left[-1:]} {right[:1]}") == ends
+    return (left, right) if closed else (before, after)
+
+
+def close_gaps(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    if app.builder.format != "html":
+        return
+    for block in doctree.findall(lambda node: isinstance(node, BLOCKS)):
+        texts = [text for text in block.findall(nodes.Text) if str(text)]
+        for i in range(len(texts) - 1):
+            pair = texts[i : i + 2]
+            if any(isinstance(text.parent, EXACT) for text in pair):
+                continue
+            for k, new in enumerate(close_gap(*map(str, pair))):
+                if new != pair[k]:
+                    parent = pair[k].parent
+                    place = next(n for n, child in enumerate(parent) if child is pair[k])
+                    parent[place] = nodes.Text(new)
+                    texts[i + k] = parent[place]
+
+
+# 3.9 × 10⁻⁷ と 34 % と 20 層と 0.24 ± 0.01 と第 3 章と図 3.2 の、行を分けない空白
 UNITS = "[×%％倍桁回個層枚本点行字種組乗分秒年章]|つ|次元|通り|時刻|ページ|[KMG]i?B|ms|ミリ秒"
-NUMBER = re.compile(rf"(?<=[\d⁰¹²³⁴-⁹]) (?={UNITS}|±)|(?<=×) (?=10[⁻⁰¹²³⁴-⁹]|\d)|(?<=±) (?=\d)")
+NUMBER = re.compile(
+    rf"(?<=[\d⁰¹²³⁴-⁹]) (?={UNITS}|±)|(?<=×) (?=10[⁻⁰¹²³⁴-⁹]|\d)|(?<=±) (?=\d)"
+    r"|(?<=第) (?=[\dIV])|(?<=[図表式]) (?=\(?\d)|(?<=リスト) (?=\d)"
+)
 NO_BREAK = "\u00a0"
 # 行末に置かない字 (開くもの) と、行頭に置かない字 (閉じるもの)。半角も同じ
 # 数式は 1 つの箱なので、行を分けない空白だけでは、すぐ後の単位とつながらない
@@ -105,6 +144,7 @@ def wrap_sentences(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def setup(app: Sphinx) -> None:
     app.connect("doctree-read", join_lines, priority=100)
+    app.connect("doctree-resolved", close_gaps)
     app.connect("doctree-resolved", keep_numbers)
     app.connect("doctree-resolved", keep_punctuation)
     app.connect("doctree-resolved", wrap_sentences)

@@ -38,7 +38,7 @@
   const isWrong = (each) => !(each.lately ?? each.first); // 最近の 1 回目に間違えた
 
   function summary(names) {
-    return `${names.length} 問中 ${count(names, isSolved)} 問 正解 (1 回目で ${count(names, (each) => each.first)} 問)`;
+    return `${names.length} 問中 ${count(names, isSolved)} 問正解 (1 回目で ${count(names, (each) => each.first)} 問)`;
   }
 
   function toCsv(records) {

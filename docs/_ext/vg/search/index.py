@@ -5,6 +5,7 @@ Sphinx の検索は、本文を単語に切った索引を引く。日本語で�
 切らずに、そのまま探す。語の途中まででも、記号でも、手元のファイルを開いただけでも見つかる。
 用語集の読みと英語は、その用語から「→」で結んだ章の別名になる。ほかの別名は、原稿の頭の
 ``keywords`` に「、」で区切って書く。同じ意味の語 (層とレイヤー) は ``words.toml`` に並べる。
+本に書いていない言い方は、``questions.toml`` の問いと比べて見つける。
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from vg.math.tex import plain
 
 DATA = "searchdata.js"
 WORDS = Path(__file__).with_name("words.toml")
+QUESTIONS = Path(__file__).with_name("questions.toml")
+WHOLE = "ページ"  # ``questions.toml`` で、見出しの代わりに頁の全体を指す鍵
 PLACES = ("api", "quiz", "checks", "glossary", "notation")  # 説明する章のほかの、頁の種類
 UNREAD = (
     *(nodes.literal_block, nodes.comment, nodes.raw, nodes.title, addnodes.toctree),
@@ -150,8 +153,23 @@ def kind(name: str, *, chapter: bool) -> str:
     return place if place in PLACES else "chapter" if chapter else "other"
 
 
+def headings(page: dict[str, Any]) -> list[str]:
+    """``questions.toml`` の鍵になる、節の名前。折り返しを防ぐ字は除く。"""
+    _, *inner = page["sections"]
+    return [WHOLE, *(section["name"].replace("\u2060", "") for section in inner)]
+
+
+def asked(page: dict[str, Any], questions: dict[str, str]) -> list[dict[str, Any]]:
+    """頁の節に、そこが答える問いを添えたもの。"""
+    answered = [questions.get(name, "").split("\n") for name in headings(page)]
+    asks = [[line for line in map(str.strip, lines) if line] for lines in answered]
+    pairs = zip(page["sections"], asks, strict=True)
+    return [section | {"asks": lines} if lines else section for section, lines in pairs]
+
+
 def data(app: Sphinx) -> list[dict[str, Any]]:
     env = app.env
+    questions = tomllib.loads(QUESTIONS.read_text(encoding="utf-8"))
     read_in = {name: loaded(app, name) for name in sorted(env.found_docs)}
     pages = []
     for name, page in read_in.items():
@@ -166,7 +184,7 @@ def data(app: Sphinx) -> list[dict[str, Any]]:
                 "number": number[0] if number else 0,
                 "kind": kind(name, chapter=bool(number)),
                 "names": list(dict.fromkeys(known_as)),
-                "sections": page["sections"],
+                "sections": asked(page, questions.get(name, {})),
             }
         )
     return pages

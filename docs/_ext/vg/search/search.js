@@ -1,4 +1,5 @@
 // 本の検索。searchdata.js (組むときに vg.search.index が作る) の文字を、words.js が切った語で、そのまま探す。
+// 本にない言い方は、読者の問い (questions.js) と比べて探す。
 "use strict";
 
 const SHOWN = 10; // 1 度に見せるページ
@@ -33,7 +34,8 @@ const mended = (parts, query) => parts.filter(({ near }) => near).reduce((said, 
 function understand(query, pages, dict) {
   const first = look(query, pages, dict);
   const broken = !first.missing.length && first.kept.length > 1 && !first.kept.some(({ name }) => name); // プレ活性 → プレ + 性
-  const near = first.missing.length || broken ? corrected(query, first.missing, pages, dict) : null;
+  const doubtful = (first.missing.length || broken) && !isAsked(query, pages, dict);
+  const near = doubtful ? corrected(query, first.missing, pages, dict) : null;
   const again = near && look(near, pages, dict);
   const better = again && (broken || again.missing.length < first.missing.length);
   const { missing, kept } = better ? again : first;
@@ -54,14 +56,14 @@ function intent(parts, query, pages, dict) {
 }
 
 function search(pages, typed, dict) {
-  const query = clean(typed, dict);
+  const asIs = clean(typed, dict), query = converted(asIs, dict);
   const { missing, kept, said } = understand(query, pages, dict);
-  const suggested = said === query ? null : said;
+  const suggested = said === asIs ? null : said, answers = query ? answering(said, pages, dict) : new Map();
   const pieces = missing.map((part) => longest(part, pages, dict)).filter(Boolean);
   const parts = [...kept, ...pieces].map((part) => ({ ...part, alike: part.alike.filter((name) => name === part.text || occurs(name, pages)) }));
-  if (parts.every((part) => part.weak) && missing.length) return { terms: [], missing, pieces, suggested, results: [] };
-  const { terms, asked } = intent(parts, query, pages, dict);
-  return { terms, missing, pieces, suggested, results: rank(terms, said, pages, asked) };
+  const { terms, asked } = parts.every((part) => part.weak) && missing.length ? { terms: [], asked: [] } : intent(parts, query, pages, dict);
+  const written = terms.length ? rank(terms, said, pages, asked) : [], length = terms.filter((term) => !term.weak && !term.phrase).length;
+  return { terms, missing, pieces, suggested, written, results: withQuestions(written, answers, length, asked) };
 }
 
 // --- 見せ方 --------------------------------------------------------------------
@@ -90,12 +92,13 @@ function excerpt({ text, folded }, terms) {
   return shown;
 }
 
-function entry({ page, hits }, terms) {
+function entry({ page, hits, question }, terms) {
   const title = page.number ? `${page.number}. ${page.title}` : page.title;
   const item = element("li", {});
-  const link = (section, name) => element("a", { href: section ? `${page.url}#${section.id}` : page.url }, name);
-  item.append(link(null, title));
-  const inside = hits.filter((hit) => hit.section !== page.sections[0]).slice(0, 3);
+  const link = (section, name) => element("a", { href: section === page.sections[0] ? page.url : `${page.url}#${section.id}` }, name);
+  item.append(link(page.sections[0], title));
+  if (question) item.append(element("p", { className: "question" }, "近い問い：", link(question.section, question.text)));
+  const inside = hits.filter(({ section }) => section !== page.sections[0] && section !== question?.section).slice(0, 3);
   const [top] = hits;
   if (top?.section.text) item.append(excerpt(top.section, terms));
   if (inside.length) {
@@ -107,15 +110,16 @@ function entry({ page, hits }, terms) {
 const quoted = (parts) => parts.map((part) => `「${part.text}」`).join("");
 
 // 何が見つかり、何が見つからなかったか。
-function sentence(query, { missing, pieces, suggested, results }) {
+function sentence(query, { missing, pieces, suggested, written, results }) {
   const typed = query.trim();
   if (!typed) return "";
   const more = results.length > SHOWN ? ` 上位 ${SHOWN} ページを示します。` : "";
   const lacking = missing.length ? `${quoted(missing)}は、この本にありません。` : "";
   if (!results.length) return `${lacking || `「${typed}」は、この本にありません。`}別の言い方や、短い語で探してください。`;
-  if (suggested) return `「${typed}」は見つかりません。もしかして「${suggested}」：${results.length} ページにあります。${more}`;
+  if (!written.length) return `${lacking}近い問いに答えるページを示します。${more}`;
+  if (suggested) return `「${typed}」は見つかりません。もしかして「${suggested}」：${written.length} ページにあります。${more}`;
   if (missing.length) return `${lacking}${pieces.length ? quoted(pieces) : "ほかの語"}のあるページを示します。${more}`;
-  return `「${typed}」は ${results.length} ページにあります。${more}`;
+  return `「${typed}」は ${written.length} ページにあります。${more}`;
 }
 
 function show(pages, query, dict) {
@@ -138,5 +142,8 @@ if (typeof document !== "undefined") {
   });
   show(pages, query, dict);
   if (!query && matchMedia("(hover: hover)").matches) input.focus(); // 指の画面では、キーボードを勝手に出さない
-  setTimeout(() => (pages.words ??= vocabulary(pages, dict)), 300); // 打ち間違いに備える
+  setTimeout(() => {
+    pages.bank ??= bank(pages, dict);
+    pages.words ??= vocabulary(pages, dict); // 打ち間違いに備える
+  }, 300);
 }

@@ -39,14 +39,20 @@ const toHiragana = (text) => text.replace(/[\u30a1-\u30f6]/g, (kana) => String.f
 
 // 辞書を引く鍵。長音、空白、ハイフン、かなの違いもなくす。
 const bare = (text) => toHiragana(text).replace(/[\s_\-ー・]/g, "");
-const keyOf = (text) => bare(fold(text.normalize("NFKC")));
+const keys = new Map(); // 字の列 → 鍵
+
+function keyOf(text) {
+  if (!keys.has(text)) keys.set(text, bare(fold(text.normalize("NFKC"))));
+  return keys.get(text);
+}
 
 // --- 辞書 ----------------------------------------------------------------------
 
 // groups は同じ意味の語の組、variants は替える字 (左 → 右)、weak はあってもなくてもよい語。
 // symptoms は症状の言い方 (正規表現)、general はその文に出る、専門でない語。kinds は頁の種類 → それを言う語。
-// code は、関数やクラスの名前に添える語。
-function dictionary({ groups, variants, weak, symptoms, general, kinds, code }) {
+// code は、関数やクラスの名前に添える語。talk は、問いどうしを比べるときだけ同じとみなす、
+// ふだんの言葉の組。homophones は、変換の間違いと、そのつもりだった語。
+function dictionary({ groups, variants, weak, symptoms, general, kinds, code, talk = [], homophones = [] }) {
   const names = new Map(); // 鍵 → 語の列
   for (const group of groups) {
     for (const name of group) names.set(keyOf(name), [...new Set([...(names.get(keyOf(name)) ?? []), ...group])]);
@@ -57,7 +63,7 @@ function dictionary({ groups, variants, weak, symptoms, general, kinds, code }) 
   const symptom = new RegExp(symptoms.join("|") || "$^", "u");
   const asking = new Map(Object.entries(kinds).flatMap(([kind, leads]) => groups.filter((group) => leads.includes(group[0])).flat().map((name) => [keyOf(name), kind])));
   const shown = new Map(groups.flat().reverse().map((name) => [keyOf(name), name])); // 先に並べた書き方を見せる
-  return { names, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, code: new Set(code.map(keyOf)), holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
+  return { names, groups, talk, homophones, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, code: new Set(code.map(keyOf)), holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
 }
 
 // 1 字を抜いた形 → 語。1 字の変換の間違い (活性か関数、直行行列) を見つける。短い語は、別の語に似すぎる。
@@ -79,25 +85,38 @@ function clean(query, { swap }) {
   return Array.from(oneSound, (letter) => swap.get(letter) ?? letter).join("");
 }
 
+// 変換の間違い (直行行列) を、そのつもりだった語に直す。
+const converted = (query, { homophones }) => homophones.reduce((said, [wrong, meant]) => said.replaceAll(wrong, meant), query);
+
 // --- 問いを語に切る --------------------------------------------------------------
+
+// 1 字の種類と鍵。同じ字を何度も調べない。
+const studied = new Map();
+
+function study(raw) {
+  let found = studied.get(raw);
+  if (!found) {
+    const between = BREAKS.test(raw) || SEPARATOR.test(raw);
+    studied.set(raw, (found = { raw, between, kind: script(raw), key: keyOf(raw) || raw }));
+  }
+  return found;
+}
 
 // 空白や横棒を除いた字の列。start は、その前で切れるところ。
 function letters(query) {
   const found = [];
   let gap = true;
-  Array.from(query).forEach((raw) => {
-    if (BREAKS.test(raw) || SEPARATOR.test(raw)) {
-      if (raw === "ー" && found.length) found[found.length - 1].raw += raw;
-      else {
-        gap = true;
-        if (raw === "_" && found.length) found[found.length - 1].tail = raw;
-      }
-      return;
+  for (const each of query) {
+    const { raw, between, kind, key } = study(each), last = found[found.length - 1];
+    if (!between) {
+      found.push({ raw, kind, gap, key, start: gap || last.kind !== kind });
+      gap = false;
+    } else if (raw === "ー" && last) last.raw += raw;
+    else {
+      gap = true;
+      if (raw === "_" && last) last.tail = raw;
     }
-    const kind = script(raw);
-    found.push({ raw, kind, gap, key: keyOf(raw) || raw, start: gap || found[found.length - 1].kind !== kind });
-    gap = false;
-  });
+  }
   return found;
 }
 
