@@ -175,13 +175,29 @@ def as_float(array: Array) -> Array:
         return array.astype(np.float32 if small else np.float64)
 
 
-def signal(name: str, x: object, *, width: int | None = None) -> Array:
-    """層を流れる信号 (..., 標本数, 特徴数) の形と型だけを確かめる。値は見ない。"""
+def signal(name: str, x: object, *, width: int | None = None, members: Shape = ()) -> Array:
+    """層を流れる信号 (..., 標本数, 特徴数) の形と型だけを確かめる。値は見ない。
+
+    ``members`` は、層がもつ集団の軸です。
+    """
     if type(x) is not np.ndarray or x.dtype.char not in "fd":
         x = check_real(name, x)
     if x.ndim < 2 or (width is not None and x.shape[-1] != width):
         raise ValueError(_expected_shape(name, x.shape, width))
+    _check_members(name, x.shape, members)
     return x
+
+
+def _check_members(name: str, shape: Shape, members: Shape) -> None:
+    """集団の軸が ``members`` と並べて計算できること。"""
+    if len(shape) == 2 or shape[:-2] == members:
+        return
+    try:
+        np.broadcast_shapes(shape[:-2], members)
+    except ValueError:
+        raise ValueError(
+            f"{name} の先頭の軸は、集団の軸 {members} にそろえてください。受け取った形: {shape}"
+        ) from None
 
 
 def upstream(dy: object, kept: Array | None, *, width: int | None = None) -> Array:
@@ -196,6 +212,7 @@ def upstream(dy: object, kept: Array | None, *, width: int | None = None) -> Arr
             f"dy の標本数は、最後の順伝播の {kept.shape[-2]} でなければなりません。"
             f"受け取った形: {dy.shape}"
         )
+    _check_members("dy", dy.shape, kept.shape[:-2])
     return dy
 
 

@@ -119,18 +119,19 @@ class Network:
                     f"勾配のない層: {type(layer).__name__}"
                 )
             for name, param in layer.params.items():
-                grad = layer.grads[name]
-                if not isinstance(param, np.ndarray) or param.dtype.kind != "f":
+                grad = np.asarray(layer.grads[name])
+                trained = isinstance(param, np.ndarray) and param.dtype.kind == "f"
+                if not (trained and param.flags.writeable):
                     raise TypeError(
-                        "params の値には、浮動小数点数の配列 (ndarray) を入れてください。数や整数は"
-                        "その場で書き換えられないので、学習できません。"
+                        "params の値には、書き換えられる浮動小数点数の配列 (ndarray) を入れて"
+                        "ください。数や整数、書き込み禁止の配列は、その場で学習できません。"
                         f"層 {layer!r} の {name} に受け取った値: {param!r}"
                     )
-                if np.shape(grad) != param.shape:
+                if grad.shape != param.shape:
                     raise RuntimeError(
                         "勾配の形が重みと違うので、学習できません。入力や dy に、集団の軸にない"
                         f"余分な軸があります。層 {layer!r} の {name} の形: {param.shape}、"
-                        f"受け取った勾配の形: {np.shape(grad)}"
+                        f"受け取った勾配の形: {grad.shape}"
                     )
                 yield param, grad
 

@@ -258,3 +258,25 @@ def test_without_a_published_book_the_chapter_is_named_and_not_linked(sick, monk
     assert "<a " not in shown
     monkeypatch.setattr(html, "book", lambda: "https://example.org/book")
     assert '<a href="https://example.org/book/part' in html.page(sick)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="シェルのパイプを使う")
+@pytest.mark.parametrize(
+    ("end", "said"), [("| true", ""), (">&-", ""), ("> /dev/full", "診断書を表示できません")]
+)
+def test_the_judgement_survives_a_reader_that_is_gone(sick, tmp_path, end, said):
+    if "full" in end and not Path("/dev/full").exists():
+        pytest.skip("/dev/full のない計算機")
+    sick.save(tmp_path / "r.json")
+    command = f"{sys.executable} -m vgbook.clinic {tmp_path}/r.json --fail-on any {end}"
+    run = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONUTF8": "1"},
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith(said)
+    assert "Traceback" not in run.stderr
+    assert bool(run.stderr) == bool(said)

@@ -1008,3 +1008,100 @@ def test_a_watch_refuses_before_the_training_begins(call, error, message):
 def test_a_count_may_be_an_integer_of_numpy():
     model = dense(4, 8, 3)
     assert watch(model, sgd(model), every=np.int64(5)).every == 5
+
+
+def two_layers(inplace):
+    """1 層目が死んでいて、2 層目には信号が届かない。"""
+    net = mlp([4, 8, 8, 3], relu, he(), rng=np.random.default_rng(0))
+    net[0].params["b"][:] = -50
+    state = {
+        f"{i}.{name}": torch.tensor(layer.params[key].T if key == "W" else layer.params[key][0])
+        for i, layer in enumerate(net)
+        if layer.params
+        for name, key in (("weight", "W"), ("bias", "b"))
+    }
+    model = dense(4, 8, 8, 3, act=lambda: nn.ReLU(inplace)).double()
+    model.load_state_dict(state)
+    return net, model
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_both_clinics_count_the_same_units_as_dead(inplace):
+    x, y = rings()
+    net, model = two_layers(inplace)
+    ours = diagnose(net, x.numpy().astype(float), y.numpy())
+    theirs = diagnose(model, x.double(), y, loss=CE)
+    with watch(model, sgd(model), every=1) as w:
+        CE(model(x.double()), y).backward()
+        w.optimizer.step()
+    for report in (ours, theirs, w.report()):
+        assert list(report.dead) == [1, 0, 0]
+        names = [f.name for f in report.findings]
+        assert names[:1] == ["死"]
+        assert "埋没" in names
+
+
+@pytest.mark.parametrize(
+    ("act", "start"), [(nn.GELU, -200.0), (nn.SiLU, -200.0), (lambda: nn.LeakyReLU(0.0), -5.0)]
+)
+def test_any_unbounded_activation_may_die(act, start):
+    model = dense(4, 8, 3, act=act)
+    nn.init.constant_(model[0].bias, start)
+    assert diagnose(model, *rings(), loss=CE).dead[0] == 1
+
+
+def test_a_dead_channel_of_a_sequence_is_seen():
+    model = nn.Sequential(nn.Conv1d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+    with torch.no_grad():
+        model[0].bias[:3] = -50
+    x, y = rings()
+    assert diagnose(model, x[:, None], y, loss=CE).dead[0] == 0.75
+
+
+def test_units_of_a_linear_layer_on_images_are_its_features():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+    with torch.no_grad():
+        model[0].bias[:3] = -50
+    x, y = rings()
+    x = x[:, None, None].expand(-1, 2, 2, -1)
+    assert diagnose(model, x, y, loss=CE).dead[0] == 0.75
+
+
+def test_a_warm_up_from_zero_is_called_well():
+    model = dense(4, 32, 32, 3)
+    optimizer = sgd(model)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
+    report = diagnose(model, *rings(), loss=CE, optimizer=optimizer)
+    assert report.healthy
+    assert report.summary.startswith("良好")
+
+
+@pytest.mark.parametrize("lr", [1e-7, 0.3])
+def test_a_watch_calls_only_a_loss_that_really_fell_well(lr):
+    x, y = rings()
+    model = dense(4, 32, 3)
+    optimizer = sgd(model, lr)
+    with watch(model, optimizer, every=1) as w:
+        for _ in range(20):
+            optimizer.zero_grad()
+            value = CE(model(x), y)
+            value.backward()
+            optimizer.step()
+            w.loss(value)
+    losses = [value for _, value in w.losses]
+    assert losses[-1] < losses[0]
+    assert w.report().summary.startswith("良好" if lr > 0.1 else "不明")
+
+
+def test_a_watch_finds_weights_that_stay_at_zero():
+    x, y = rings()
+    model = dense(4, 8, 8, 3)
+    for p in model.parameters():
+        nn.init.zeros_(p)
+    optimizer = sgd(model)
+    with watch(model, optimizer, every=1) as w:
+        for _ in range(3):
+            optimizer.zero_grad()
+            CE(model(x), y).backward()
+            optimizer.step()
+    assert w.report().findings[0].slug == "zero-init"

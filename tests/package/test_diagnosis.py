@@ -289,6 +289,14 @@ def test_a_signal_that_became_exactly_0_is_lost_and_not_dead():
     assert report.dead[-2] == 0
 
 
+def test_saturated_units_are_not_dead():
+    net = network(tanh, normal(1e3), [64, 50, 10], dtype=np.float32)
+    report = diagnose(net, X.astype(np.float32), LABELS)
+    assert report.saturated[0] > 0.9
+    assert report.dead[0] == 0
+    assert report.findings[0].name == "飽和"
+
+
 def test_two_classes_with_one_logit_can_be_tried():
     net = network(tanh, xavier(), [64, 20, 1])
     labels = (LABELS > 7).astype(int)
@@ -348,3 +356,38 @@ def test_the_norm_of_a_tiny_delta_is_not_rounded_to_zero():
     layers = diagnose(network, r.standard_normal((30, 4)), r.integers(0, 3, 30)).layers
     assert all(layer.delta <= layer.delta_norm <= 5 * layer.delta for layer in layers)
     assert layers[0].delta_norm > 0
+
+
+def test_a_sigmoid_before_a_loss_of_logits_is_found():
+    net = network(relu, he(), [64, 20, 1], output=sigmoid)
+    report = diagnose(net, X, (LABELS > 4).astype(int), loss=sigmoid_cross_entropy)
+    assert report.findings[0].slug == "softmax-twice"
+    targets = np.eye(10)[LABELS]
+    net = network(relu, he(), [64, 20, 10], output=sigmoid)
+    assert diagnose(net, X, targets, loss=mean_squared_error).healthy
+
+
+STANDARD = (X - X.mean(axis=0)) / np.maximum(X.std(axis=0), 1e-6)
+FAR_TARGETS = 1e4 * STANDARD[:, 20:21] + 5e4
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "loss", "optimizer", "root"),
+    [
+        (STANDARD + 1000, LABELS, softmax_cross_entropy, SGD(0.05), "input-scale"),
+        (STANDARD, FAR_TARGETS, mean_squared_error, Adam(1e-3), "target-scale"),
+        (STANDARD, LABELS, softmax_cross_entropy, AdamW(3e-3, weight_decay=200), "weight-decay"),
+        (
+            STANDARD,
+            LABELS,
+            softmax_cross_entropy,
+            Clip(AdamW(3e-3, weight_decay=200), 1.0),
+            "weight-decay",
+        ),
+    ],
+    ids=["離れた入力", "大きな目標", "強い減衰", "包んだ減衰"],
+)
+def test_what_is_wrong_outside_the_network_is_the_root(x, y, loss, optimizer, root):
+    net = network(relu, he(), [64, 32, y.shape[-1] if y.ndim == 2 else 10])
+    report = diagnose(net, x, y, loss=loss, optimizer=optimizer)
+    assert [f.slug for f in report.findings] == [root]

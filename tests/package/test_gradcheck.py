@@ -461,3 +461,24 @@ def test_a_function_of_chance_is_refused():
 def test_a_function_that_does_not_move_is_told(f):
     with pytest.warns(RuntimeWarning, match="まったく変わらない"):
         assert not numerical_gradient(f, np.ones(3)).any()
+
+
+@pytest.mark.parametrize(
+    ("f", "at"),
+    [
+        (lambda a: np.sum(1 / a), 1e-4),
+        (lambda a: np.sum(np.sin(1e6 * a)), 1.0),
+        (lambda a: np.sum(np.where(a > 0, np.log(np.abs(a)), np.nan)), 1e-7),
+        (lambda a: np.floor(10 * a.sum()), 1.0),
+    ],
+    ids=["1/a", "速い波", "定義域の端", "段"],
+)
+def test_a_default_step_too_large_for_the_function_is_told(f, at):
+    with pytest.warns(RuntimeWarning, match="刻み h = 1e-05 を半分にすると"):
+        numerical_gradient(f, np.full(3, at))
+
+
+def test_an_array_whose_elements_share_their_place_is_refused():
+    a = np.lib.stride_tricks.sliding_window_view(np.ones(4), 2, writeable=True)
+    with pytest.raises(ValueError, match="要素を 1 つずつ書き換えられる配列"):
+        numerical_gradient(lambda a: np.sum(a**2), a)

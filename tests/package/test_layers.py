@@ -7,6 +7,8 @@ from peers import torch
 from vgbook.activations import identity, relu, sigmoid, tanh
 from vgbook.layers.affine import Activate, Affine
 from vgbook.layers.normalization import BatchNorm, LayerNorm
+from vgbook.layers.recurrent import Recurrent
+from vgbook.layers.residual import Residual
 
 LEADING = [(), (3,), (2, 3)]
 
@@ -95,3 +97,31 @@ def test_the_bias_keeps_its_batch_axis_even_when_members_equal_the_batch():
     layer = Affine(np.zeros((5, 2, 3)), np.arange(5.0)[:, None, None] * np.ones((5, 1, 3)))
     y = layer.forward(np.zeros((5, 2)))  # バッチも 5
     np.testing.assert_array_equal(y[3], np.full((5, 3), 3.0))
+
+
+ENSEMBLES = {
+    "Affine": Affine(np.ones((2, 4, 4))),
+    "LayerNorm": LayerNorm(4, ensemble=(2,)),
+    "BatchNorm": BatchNorm(4, ensemble=(2,)),
+    "Recurrent": Recurrent(np.ones((2, 4, 4)), np.ones((2, 4, 4)), tanh),
+    "Residual": Residual([Affine(np.ones((2, 4, 4)))]),
+}
+
+
+@pytest.mark.parametrize("kind", ENSEMBLES)
+def test_another_ensemble_is_refused_by_name(kind):
+    layer = ENSEMBLES[kind]
+    time = (5,) if kind == "Recurrent" else ()
+    with pytest.raises(ValueError, match=r"x の先頭の軸は、集団の軸 \(2,\)"):
+        layer.forward(np.ones((3, *time, 6, 4)))
+    layer.forward(np.ones((2, *time, 6, 4)))
+    with pytest.raises(ValueError, match="dy の先頭の軸"):
+        layer.backward(np.ones((3, *time, 6, 4)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_refuses_an_axis_of_time(training):
+    layer = BatchNorm(4)
+    layer.training = training
+    with pytest.raises(ValueError, match="時刻の軸をもつ列には、LayerNorm"):
+        layer.forward(np.ones((5, 6, 4)))

@@ -11,9 +11,11 @@ from vgbook.activations import leaky_relu, relu, sigmoid, tanh
 from vgbook.initializers import constant, he, normal, stack, xavier
 from vgbook.layers.affine import Activate, Affine
 from vgbook.layers.normalization import BatchNorm, LayerNorm
-from vgbook.network import Network, mlp
+from vgbook.layers.residual import Residual
+from vgbook.network import Network, check_network, mlp
 from vgbook.signals import signals
 from vgbook.training.losses import softmax_cross_entropy
+from vgbook.training.optimizers import SGD
 
 
 def rng(seed=0):
@@ -213,3 +215,35 @@ def test_vanishing_values_pass_under_any_numpy_setting():
         with np.errstate(all="raise"):
             network.forward(x)
             network.backward(np.full((5, 4), 1e-300))
+
+
+def tied(kind):
+    a, b = Affine(np.eye(3)), Affine(np.eye(3))
+    match kind:
+        case "同じ辞書":
+            b.params = a.params
+        case "同じ配列":
+            b.params["W"] = a.params["W"]
+        case "転置":
+            b.params["W"] = a.params["W"].T
+    return a, b
+
+
+@pytest.mark.parametrize("kind", ["同じ辞書", "同じ配列", "転置"])
+def test_layers_that_share_an_array_are_refused(kind):
+    a, b = tied(kind)
+    with pytest.raises(ValueError, match="どれも別の配列"):
+        Network([a, Activate(tanh), Residual([b])])
+    network = Network([a, Activate(tanh)])
+    network.layers.append(b)
+    with pytest.raises(ValueError, match="どれも別の配列"):
+        check_network(network)
+
+
+def test_weights_that_cannot_be_written_are_refused_by_name():
+    network = Network([Affine(np.eye(3))])
+    network[0].params["W"] = np.broadcast_to(np.ones(3), (3, 3))
+    network.forward(np.ones((2, 3)))
+    network.backward(np.ones((2, 3)))
+    with pytest.raises(TypeError, match="書き込み禁止"):
+        SGD(0.1).step(network)

@@ -343,3 +343,60 @@ def test_the_representation_can_be_typed_again(ours):
     text = repr(Clip(ours(0.1), 5.0))
     assert "lr=0.1" in text
     assert repr(eval(text)) == text
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("bad", [0, -0.1, np.nan, "0.1", [0.1, -0.1], None, True, 1j])
+def test_a_learning_rate_that_is_set_later_must_be_positive_too(wrapped, bad):
+    for kind, _ in PAIRS:
+        optimizer = Clip(kind(0.1), 1.0) if wrapped else kind(0.1)
+        with pytest.raises(ValueError, match="lr には正の"):
+            optimizer.lr = bad
+        assert optimizer.lr == 0.1
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name", "bad"),
+    [
+        (Momentum(0.1), "momentum", np.nan),
+        (Nesterov(0.1), "momentum", 1.5),
+        (AdaGrad(0.1), "eps", "x"),
+        (RMSProp(0.1), "alpha", 2.0),
+        (Adam(), "betas", (0.9, 1.5)),
+        (AdamW(), "weight_decay", np.nan),
+        (Clip(SGD(0.1), 1.0), "max_norm", -1),
+    ],
+    ids=repr,
+)
+def test_a_coefficient_that_is_set_later_is_checked_too(optimizer, name, bad):
+    with pytest.raises(ValueError, match=f"{name}.*受け取った値"):
+        setattr(optimizer, name, bad)
+
+
+def test_a_rate_reaches_the_optimizer_inside_a_clip():
+    inner = SGD(0.1)
+    Clip(inner, 1.0).lr = 0.5
+    assert inner.lr == 0.5
+    own = type("Own", (), {"step": lambda self, network: None})()
+    with pytest.raises(TypeError, match="lr がない"):
+        Clip(own, 1.0).lr = 0.5
+
+
+def test_coefficients_of_adamw_that_are_set_later_are_used():
+    new, changed = AdamW(0.1, betas=(0.5, 0.5), eps=0.1), AdamW(0.1)
+    changed.betas, changed.eps = (0.5, 0.5), 0.1
+    weights = []
+    for optimizer in (new, changed):
+        network = Network([Affine(np.ones((1, 1)))])
+        for grad in (1.0, -3.0):
+            network[0].grads = {"W": np.full((1, 1), grad), "b": np.zeros((1, 1))}
+            optimizer.step(network)
+        weights.append(network[0].params["W"].item())
+    assert weights[0] == weights[1]
+
+
+def test_a_step_with_rates_of_another_ensemble_is_refused():
+    network = Network([Affine(np.ones((2, 1, 1)))])
+    network[0].grads = {"W": np.ones((2, 1, 1)), "b": np.zeros((2, 1, 1))}
+    with pytest.raises(ValueError, match=r"集団の軸 \(2,\)"):
+        SGD([0.1, 0.2, 0.3]).step(network)

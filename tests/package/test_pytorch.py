@@ -211,7 +211,7 @@ def test_names_in_alphabetical_order_are_refused_unless_the_output_is_checked():
     net = from_state_dict(model, tanh)
     right = {"x": x, "y": net.forward(x)}
     by_name = dict(sorted(model.items()))
-    with pytest.raises(ValueError, match="アルファベット順"):
+    with pytest.raises(ValueError, match="並べ直されて"):
         from_state_dict(by_name, tanh)
     with pytest.raises(ValueError, match="出力が、元のモデルの出力と違います"):
         from_state_dict(by_name, tanh, check=tuple(right.values()))
@@ -220,3 +220,21 @@ def test_names_in_alphabetical_order_are_refused_unless_the_output_is_checked():
     np.testing.assert_array_equal(same.forward(x), right["y"])
     numbered = {f"layers.{i}.fc.weight": w for i, w in enumerate(model.values())}
     np.testing.assert_array_equal(from_state_dict(numbered, tanh).forward(x), right["y"])
+
+
+def test_names_that_come_backwards_are_refused():
+    model = torch.nn.Sequential()
+    for name in ("input", "hidden", "output"):
+        model.add_module(name, torch.nn.Linear(4, 4))
+    state = model.state_dict()
+    assert len(from_state_dict(state, tanh).affines) == 3
+    with pytest.raises(ValueError, match="並べ直されて"):
+        from_state_dict(dict(reversed(state.items())), tanh)
+
+
+def test_a_model_that_counts_down_is_not_turned_round():
+    names = ("fc3", "fc2", "fc1")
+    state = {f"{name}.weight": np.full((1, 1), v) for v, name in enumerate(names, 1)}
+    with pytest.raises(ValueError, match="並べ直されて"):
+        from_state_dict(state, relu)
+    assert len(from_state_dict(state, relu, check=([[1.0]], [[6.0]])).affines) == 3

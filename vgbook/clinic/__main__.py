@@ -6,6 +6,7 @@
 import argparse
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -40,13 +41,27 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{options.report} を診断書として読めません: {error}\n")
         return 2
-    if isinstance(sys.stdout, io.TextIOWrapper):  # 表せない文字があっても、判定を失わない
-        sys.stdout.reconfigure(errors="backslashreplace")
-    sys.stdout.write(f"{report}\n")
+    _show(f"{report}\n")
     wanted = {verdict.slug for name in options.fail_on if (verdict := named(name))}
     if any(name in ANY for name in options.fail_on):
         wanted |= set(VERDICTS)
     return int(any(f.slug in wanted for f in report.everything()))
+
+
+def _show(page: str) -> None:
+    """表示する。表せない文字があっても、読み手 (head など) が先に閉じても、判定を失わない。"""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:  # 標準出力が閉じている
+        return
+    try:
+        sys.stdout.write(page)
+        sys.stdout.flush()
+    except OSError as error:
+        # 終わるときに、もう一度書こうとしないように
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"診断書を表示できません: {error}\n")
 
 
 if __name__ == "__main__":

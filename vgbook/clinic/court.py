@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from vgbook.clinic.record import OUT_OF_TIME, Finding, Thresholds, Trial, finding
+from vgbook.clinic.record import OUT_OF_TIME, STUCK, Finding, Thresholds, Trial, finding
 from vgbook.clinic.verdicts import Remedy
 
 STEPS = (20, 300)
 WORK = 1.5  # 1 つの試しに使う計算の見積もり (秒)
 ENOUGH = 0.5  # 損失が基準のこの割合まで下がれば、試しを終える
-STUCK = 0.97  # 損失が基準のこの割合より下がらなければ、動いていないとみなす
 
 
 class Change(NamedTuple):
@@ -101,6 +100,7 @@ class Court:
         if not (self._cures(other, base) or other.score < 1.05):
             return False
         self.notes.append("学習率の予定の途中なので、いまの学習率が小さいことは病気としません。")
+        self.trials.insert(0, self.trials.pop())  # 結論は、予定どおりの学習率で学んだ試しから言う
         return True
 
     def _cures(self, trial: Trial, base: Trial) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from vgbook._edge import (
     Array,
@@ -42,6 +43,8 @@ from vgbook.training.losses import (
 
 ROUNDING_STEPS = 10
 """順伝播 1 回で積もる丸め誤差を、計算機イプシロンの何個分と見るか。"""
+TRUNCATION = 1e-3
+"""刻みを半分にしたとき、勾配が自分の何倍より変われば、切り捨てが大きいと見るか。"""
 NEAR = 1e-2
 """粗い型の勾配が、float64 の勾配の最大値の何倍までずれていれば、丸めと見るか。"""
 
@@ -81,7 +84,8 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = No
     Warns
     -----
     RuntimeWarning
-        ``h`` が ``a`` の丸めの 100 倍より小さく、勾配の桁が出ないとき。
+        ``h`` が ``a`` の丸めの 100 倍より小さいか、省いた ``h`` が ``f`` の変わり方に対して
+        大きすぎて、勾配の桁が出ないとき。
 
     Examples
     --------
@@ -95,9 +99,12 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = No
     if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
         raise TypeError(f"a には浮動小数点数の配列を渡してください。受け取った値: {a!r}")
     point = as_array("a", a)
-    if a.size == 0 or not np.all(np.isfinite(a)) or not a.flags.writeable:
+    low, high = byte_bounds(a)
+    overlaps = high - low < a.nbytes  # sliding_window_view のように、要素が場所を分け合う
+    if a.size == 0 or not np.all(np.isfinite(a)) or not a.flags.writeable or overlaps:
         raise ValueError(
-            f"a には空でなく有限で、書き換えられる配列を渡してください。受け取った値: {a!r}"
+            "a には空でなく有限で、要素を 1 つずつ書き換えられる配列を渡してください。"
+            f"受け取った値: {a!r}"
         )
     steps = steps_of(point, h, a.dtype)
     _check_steps(point, steps)
@@ -120,6 +127,8 @@ def numerical_gradient(f: Callable[[Array], Any], a: Array, h: float | None = No
     if members:
         _check_independence(f, a, point, steps, value)
     _warn_of_rounding(point, steps, value, gradient, moved)
+    if h is None:
+        _warn_of_truncation(f, a, point, steps, gradient)
     return gradient
 
 
@@ -177,6 +186,32 @@ def _warn_of_rounding(a: Array, steps: Array, value: Array, gradient: Array, mov
         RuntimeWarning,
         stacklevel=3,
     )
+
+
+def _warn_of_truncation(
+    f: Callable[[Array], Any], a: Array, point: Array, steps: Array, gradient: Array
+) -> None:
+    """いちばん大きな勾配を半分の刻みで測り直し、刻みが大きすぎるなら知らせる。"""
+    at = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)  # NaN があれば、そこ
+    kept, step, ends = point[at], float(steps[at]) / 2, []
+    try:
+        for sign in (1, -1):
+            point[at] = kept + sign * step
+            values = np.asarray(f(a), float)
+            ends.append(values.item() if values.size == 1 else values[at[: values.ndim]])
+    finally:
+        point[at] = kept
+    found = float(gradient[at])
+    gap = abs((ends[0] - ends[1]) / (2 * step) - found)
+    noise = 10 * float(np.finfo(a.dtype).eps) * abs(ends[0]) / step
+    if not gap <= TRUNCATION * abs(found) + noise:
+        warnings.warn(
+            f"刻み h = {2 * step:g} を半分にすると、勾配の最大値 {found:.3g} が {gap:.1g} 変わり"
+            "ます。h が大きすぎるか、f が a のそばで滑らかでないか、有限でありません。h を"
+            "小さくして、勾配が変わらなくなることを確かめてください。",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _check_independence(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vgbook._edge import Array, check_data
+from vgbook.activations import Activation, sigmoid
 from vgbook.clinic.court import Change, Court, Suspect
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
@@ -22,11 +23,17 @@ from vgbook.initializers import he, xavier
 from vgbook.layers.affine import Activate, Affine, Layer
 from vgbook.network import Network
 from vgbook.signals import rms
-from vgbook.training.losses import Loss, loss_and_gradient
+from vgbook.training.losses import (
+    Loss,
+    loss_and_gradient,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
 
 SECONDS_PER_MULTIPLICATION = 1e-10
 SMALL_UPDATE, LARGE_UPDATE = 3e-5, 3e-3
-STANDARD = (0.05, 5.0)
+STANDARD = (0.05, 5.0)  # 標準偏差がこの範囲なら、尺度は疑わない
+FAR = 5.0  # 平均が標準偏差の何倍を超えて 0 から離れれば、尺度を疑うか
 
 
 @dataclass
@@ -71,7 +78,7 @@ def diagnose_network(subject: Subject, lr: float, limits: Thresholds, trial: boo
         measured.network.backward(_output_gradient(subject, output))
         for record, layer in zip(records, layers, strict=True):
             _backward(record, layer, lr)
-        certain = list(_certain(records, layers))
+        certain = [*_squashed(subject), *_certain(records, layers)]
         found = symptoms(records, limits)
         report = Diagnosis(records, [])
         if certain or subject.optimizer is None or not trial:
@@ -146,17 +153,23 @@ def _backward(record: LayerRecord, layer: list[_Hook], lr: float) -> None:
     record.overflow = "、".join(broken)
 
 
-def _saturated(layer: Any, slope: float) -> float:
-    """有界な活性化関数で、|φ′| が最大値の ``slope`` 倍を下回る値の割合。"""
-    ends = layer.activation(np.array([-1e3, 1e3]))
-    if np.abs(ends).max() > 10:  # 片側が伸び続ける関数 (ReLU の仲間) は飽和とは呼ばない
+def _steepest(activation: Activation) -> float:
+    """飽和する活性化関数の、|φ′| の最大値。片側が伸び続ける関数 (ReLU の仲間) なら 0。"""
+    if np.abs(activation(np.array([-1e3, 1e3]))).max() > 10:
         return 0.0
-    steepest = np.abs(layer.activation.derivative(np.linspace(-5, 5, 1001))).max()
-    return float(np.mean(np.abs(layer.activation.derivative(layer.z)) < slope * steepest))
+    return float(np.abs(activation.derivative(np.linspace(-5, 5, 1001))).max())
+
+
+def _saturated(layer: Any, slope: float) -> float:
+    """飽和する活性化関数で、|φ′| が最大値の ``slope`` 倍を下回る値の割合。"""
+    limit = slope * _steepest(layer.activation)
+    return float(np.mean(np.abs(layer.activation.derivative(layer.z)) < limit))
 
 
 def _dead(layer: Any) -> float:
-    """どの標本でも φ′ = 0 のユニットの割合。z がすべてちょうど 0 なら、届いた信号が消えている。"""
+    """飽和しない活性化関数で、死んだユニットの割合。死の定義は `LayerRecord.dead` にある。"""
+    if _steepest(layer.activation) > 0:
+        return 0.0
     flat = np.all(layer.activation.derivative(layer.z) == 0, axis=-2)
     return float(np.mean(flat & np.any(layer.z != 0, axis=-2)))
 
@@ -167,6 +180,16 @@ def _output_gradient(subject: Subject, output: Array) -> Array:
 
 
 # --- 判定する -----------------------------------------------------------------------------
+
+
+def _squashed(subject: Subject) -> Iterator[Finding]:
+    """確率に直す損失に、シグモイドを通した確率を渡していないか。"""
+    last = subject.network[-1]
+    logits = subject.loss in (softmax_cross_entropy, sigmoid_cross_entropy)
+    if logits and isinstance(last, Activate) and last.activation is sigmoid:
+        yield finding(
+            "softmax-twice", ("出力",), "損失に、ロジットでなくシグモイドの値が渡されている"
+        )
 
 
 def _certain(records: list[LayerRecord], layers: list[list[_Hook]]) -> Iterator[Finding]:
@@ -269,10 +292,11 @@ def _suspects(
     dead = next((f for f in found if f.slug == "dead"), None)
     if dead is not None and mostly_dead(layers):
         yield Suspect(dead.slug, dead.modules, dead.evidence, inits)
-    std = float(subject.x.std())
-    if not STANDARD[0] <= std <= STANDARD[1]:
-        rule = f"平均 {subject.x.mean():.3g}、標準偏差 {std:.3g}"
-        yield Suspect("input-scale", ("x",), rule, (Change("入力を標準化", _standardise),))
+    yield from _scales(subject)
+    decay = getattr(_inner(subject.optimizer), "weight_decay", 0.0)
+    if decay > 0:
+        change = Change("重み減衰を 0 に", _no_decay)
+        yield Suspect("weight-decay", ("optimizer",), f"weight_decay = {decay:g}", (change,))
     for ill in found:
         yield Suspect(ill.slug, ill.modules, ill.evidence, inits)
     if not hasattr(subject.optimizer, "lr"):  # 学習率を変えて試せない
@@ -296,6 +320,35 @@ def _suspects(
         yield Suspect("step-large", ("optimizer",), rule, _rates(1 / 10, 1 / 30, 1 / 1000))
 
 
+def _scales(subject: Subject) -> Iterator[Suspect]:
+    if odd := _odd_scale(subject.x):
+        change = Change("入力を標準化", _standardise)
+        yield Suspect("input-scale", ("x",), odd, (change,))
+    targets = np.asarray(subject.labels)
+    if targets.dtype.kind == "f" and (odd := _odd_scale(targets)):
+        change = Change("目標を標準化", _standardise_target)
+        yield Suspect("target-scale", ("labels",), odd, (change,))
+
+
+def _odd_scale(values: Array) -> str:
+    """平均か標準偏差が、標準化した値から大きく外れていれば、その説明。"""
+    low, high = STANDARD
+    mean, std = float(values.mean()), float(values.std())
+    fine = low <= std <= high and abs(mean) <= FAR * max(std, 1.0)
+    return "" if fine else f"平均 {mean:.3g}、標準偏差 {std:.3g}"
+
+
+def _inner(optimizer: Any) -> Any:
+    """切り詰めた後に使う最適化手法。Clip は、ほかの手法を包む。"""
+    while hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
+def _no_decay(subject: Subject) -> None:
+    _inner(subject.optimizer).weight_decay = 0.0
+
+
 def _initialise(init: Any) -> Callable[[Subject], None]:
     def change(subject: Subject) -> None:
         rng = np.random.default_rng(1)
@@ -307,17 +360,23 @@ def _initialise(init: Any) -> Callable[[Subject], None]:
     return change
 
 
+def _standardised(x: Array) -> Array:
+    scaled: Array = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12)
+    return scaled
+
+
 def _standardise(subject: Subject) -> None:
-    x = subject.x
-    subject.x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12)
+    subject.x = _standardised(subject.x)
+
+
+def _standardise_target(subject: Subject) -> None:
+    subject.labels = _standardised(subject.labels)
 
 
 def _rates(*factors: float) -> tuple[Change, ...]:
     def scaled(factor: float) -> Change:
         def change(subject: Subject) -> None:
-            optimizer = subject.optimizer
-            while hasattr(optimizer, "optimizer"):  # Clip は、ほかの手法を包む
-                optimizer = optimizer.optimizer
+            optimizer = _inner(subject.optimizer)
             optimizer.lr = optimizer.lr * factor
 
         return Change(f"学習率 {factor:g} 倍" if factor > 1 else f"学習率 1/{1 / factor:g}", change)

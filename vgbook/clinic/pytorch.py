@@ -30,7 +30,8 @@ def from_state_dict(
     重みとバイアスは名前で組にします。層の順は、番号だけが違う名前なら番号の順、ほかは渡された順
     です。
     safetensors のように名前で整列された対応でも、``"10.weight"`` は ``"2.weight"`` の後です。
-    番号でない名前が整列されていて、別の順でも形がつながるなら、``check`` がなければ断ります。
+    番号でない名前が整列されているか、番号と違う順に渡されて、別の順でも形がつながるなら、``check``
+    がなければ断ります。
 
     ``state_dict()`` には、活性化関数、残差接続、重みのない正規化が書かれていません。同じ計算を
     していることは、``check`` を渡すと確かめられます。
@@ -89,7 +90,7 @@ def from_state_dict(
         _check_output(network, check)
     elif _lost_order(list(state), list(weights), shapes):
         raise ValueError(
-            "state の名前がアルファベット順に並べ直されていて、層の順が分かりません。"
+            "state の名前が並べ直されていて、層の順が分かりません。"
             "model.state_dict() を並べ直さずに渡すか、check に入力と元のモデルの出力を"
             "渡してください。"
             f"受け取った名前: {list(state)}"
@@ -98,13 +99,22 @@ def from_state_dict(
 
 
 def _lost_order(keys: list[str], names: list[str], shapes: Sequence[tuple[int, ...]]) -> bool:
-    """名前で整列されていて、番号でも形でも層の順が決まらないか。"""
-    stems = {re.sub(r"\d+", "", name) for name in names}
-    if len(stems) < 2 or keys != sorted(keys):
-        return False
+    """渡された名前の並びからは、層の順が決まらず、形からも決まらないか。"""
+    alphabetical = keys == sorted(keys)
+    if len({re.sub(r"\d+", "", name) for name in names}) < 2:  # 番号だけが違う
+        given = [key.removesuffix("weight") for key in keys if key.removesuffix("weight") in names]
+        # "fc3" を "fc2" より先に渡されたら、大きい番号から使うモデルかもしれない
+        counted = any(re.search(r"[^\d.]\d", name) for name in names)
+        lost = counted and given != names and not alphabetical
+    else:
+        places = {key: i for i, key in enumerate(keys)}
+        pairs = [(places.get(f"{n}bias"), places[f"{n}weight"]) for n in names]
+        # state_dict() は、バイアスを重みの後に置く
+        lost = alphabetical or any(b is not None and b < W for b, W in pairs)
     ends = [shape[0] for shape in shapes], [shape[-1] for shape in shapes]
     # 前の層の出力の幅をもつ層がほかにもあれば、別の順でもつながる
-    return any(ends[0].count(width) > 1 for width in ends[1]) or shapes[0][0] == shapes[-1][-1]
+    other = any(ends[0].count(width) > 1 for width in ends[1]) or shapes[0][0] == shapes[-1][-1]
+    return lost and len(names) > 1 and other
 
 
 def _parameters(state: Mapping[str, ArrayLike]) -> tuple[dict[str, Array], dict[str, Array]]:

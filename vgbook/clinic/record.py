@@ -8,6 +8,7 @@ from vgbook._edge import check_positive
 from vgbook.clinic.verdicts import VERDICTS, Verdict
 
 OUT_OF_TIME = "時間 (seconds) を使い切った"
+STUCK = 0.97  # 損失が基準のこの割合より下がらなければ、動いていないとみなす
 SPIKE = 50.0  # 最初の損失の何倍を超えれば、跳ね上がったとするか
 
 
@@ -63,7 +64,10 @@ class LayerRecord:
     update: float = nan
     """実際の更新の RMS ÷ 重みの RMS。"""
     saturated: float = 0.0
+    """有界な活性化関数の、φ′ がほぼ 0 の値の割合。"""
     dead: float = 0.0
+    """死んだユニットの割合。死んだユニットは、ReLU の仲間で、信号 z が届いているのに、どの標本でも
+    出力も φ′ も 0 のもの。z がどの標本でも 0 なら、信号は前の層で消えているので「埋没」とする。"""
     overflow: str = ""
     """有限でなかったもの。空なら、どれも有限。"""
     times: tuple[float, ...] = ()

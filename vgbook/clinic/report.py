@@ -88,7 +88,7 @@ class Diagnosis:
 
     @property
     def dead(self) -> Array:
-        """どの標本でも 0 を出すユニットの割合, shape (L,)。"""
+        """死んだユニットの割合, shape (L,)。信号が届いているのに、どの標本でも 0 を出すもの。"""
         return self._column("dead")
 
     def marks(self, layer: LayerRecord) -> list[str]:

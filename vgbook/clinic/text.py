@@ -7,6 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
+from vgbook.clinic.record import STUCK
+
 if TYPE_CHECKING:
     from vgbook.clinic.record import Finding, LayerRecord, Trial
     from vgbook.clinic.report import Diagnosis
@@ -104,9 +106,12 @@ def summary(report: Diagnosis) -> str:
     if base is None:
         return "良好: 症状は見つかりません (試しの学習はしていません)。"
     first, end = base.losses[0], base.end
-    if end < first:
+    if base.score < STUCK:
         return f"良好: 損失が {first:.3g} から {end:.3g} に下がりました ({len(base.losses)} 回)。"
-    return f"不明: 損失が {first:.3g} から下がりませんが、原因となる異常は見つかりません。"
+    return (
+        f"不明: 損失が {first:.3g} から {end:.3g} で、学べたと言えるほど下がりませんが、"
+        "原因となる異常は見つかりません。"
+    )
 
 
 def course(trial: Trial) -> str:

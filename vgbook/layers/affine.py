@@ -5,9 +5,11 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from vgbook._edge import Array, check_real, signal, upstream
 from vgbook.activations import Activation, check_activation
@@ -97,8 +99,9 @@ class Affine:
     @np.errstate(under="ignore")  # 深いネットワークの小さな値は 0 に丸めてよい
     def forward(self, x: Array) -> Array:
         """z = xW + b。"""
-        self.x = x = signal("x", x, width=self.n_in)
-        z: Array = x @ self.params["W"]
+        W = self.params["W"]
+        self.x = x = signal("x", x, width=self.n_in, members=W.shape[:-2])
+        z: Array = x @ W
         z += self.params["b"]  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
         return z
 
@@ -207,7 +210,7 @@ def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
 
 
 def check_layers(name: str, layers: object) -> list[Layer]:
-    """``layers`` が層の列で、どの層のオブジェクトも 1 度だけ現れることを確かめる。"""
+    """``layers`` が層の列で、どの層も、どの重みの配列も 1 度だけ現れることを確かめる。"""
     if not isinstance(layers, Sequence) or not all(map(_is_layer, layers)):
         raise TypeError(
             f"{name} には層 (Affine など) のリストを渡してください。Network を中に入れるときは、"
@@ -221,6 +224,14 @@ def check_layers(name: str, layers: object) -> list[Layer]:
                 "しか残さないので、同じ層を 2 度通すと逆伝播の勾配が間違います。"
                 f"2 度現れた層: {layer!r}、受け取った値: {layers!r}"
             )
+    arrays = [a for layer in found for a in layer.params.values() if isinstance(a, np.ndarray)]
+    places = sorted(byte_bounds(array) for array in arrays)
+    if any(end > start for (_, end), (start, _) in pairwise(places)):
+        raise ValueError(
+            f"{name} の params の配列は、どれも別の配列にしてください。2 つの重みが同じ値を"
+            "分け合うと、その勾配は 2 つの和になり、層ごとの逆伝播では求まりません。"
+            f"受け取った値: {layers!r}"
+        )
     return list(layers)
 
 

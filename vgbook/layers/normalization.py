@@ -134,7 +134,13 @@ class BatchNorm:
     @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """正規化して γ 倍し β を足す。学習時は移動平均も進める。"""
-        x = signal("x", x, width=self.n_in)
+        members = self.params["gamma"].shape[:-2]
+        x = signal("x", x, width=self.n_in, members=members)
+        if np.broadcast_shapes(x.shape[:-2], members) != members:
+            raise ValueError(
+                f"x に、集団の軸 {members} にない余分な軸があります。時刻の軸をもつ列には、"
+                f"LayerNorm を使ってください。受け取った形: {x.shape}"
+            )
         if self.training:
             if x.shape[-2] < 2:
                 raise ValueError(
@@ -231,7 +237,7 @@ class LayerNorm:
     @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """標本ごとに正規化して γ 倍し β を足す。"""
-        x = signal("x", x, width=self.n_in)
+        x = signal("x", x, width=self.n_in, members=self.params["gamma"].shape[:-2])
         self.x_hat, self.inv_std, _, _ = _standardize(x, -1, self.eps)
         y = self.params["gamma"] * self.x_hat
         y += self.params["beta"]

@@ -85,7 +85,7 @@ class Recurrent:
     def forward(self, x: Array) -> Array:
         """入力の列 x (..., T, N, n_in) から、隠れ状態の列 h (..., T, N, n) を返す。"""
         Wx, Wh, b = self.params.values()
-        x = _sequence("x", x, self.n_in)
+        x = _sequence("x", x, self.n_in, Wx.shape[:-2])
         self.x, h, zs, hs = x, None, [], []
         for t in range(x.shape[-3]):
             z = x[..., t, :, :] @ Wx + b
@@ -148,13 +148,16 @@ class LastStep:
 
     def backward(self, dy: Array) -> Array:
         """最後の時刻にだけ δ を返し、ほかの時刻は 0 にする。"""
-        dy = upstream(dy, getattr(self, "x", None))
+        last = self.x[..., -1, :, :] if hasattr(self, "x") else None
+        dy = upstream(dy, last)
         dx = np.zeros((*dy.shape[:-2], *self.x.shape[-3:]), dy.dtype)
         dx[..., -1, :, :] = dy
         return dx
 
 
-def _sequence(name: str, x: object, width: int | None = None) -> Array:
+def _sequence(
+    name: str, x: object, width: int | None = None, members: tuple[int, ...] = ()
+) -> Array:
     """時刻の軸をもつ信号 (..., T, N, n) であることを確かめる。"""
     array = signal(name, x, width=width)
     if array.ndim < 3 or array.shape[-3] == 0:
@@ -162,4 +165,5 @@ def _sequence(name: str, x: object, width: int | None = None) -> Array:
             f"{name} には (..., 時刻の数, 標本数, 特徴数) の配列を渡してください。"
             f"受け取った形: {array.shape}"
         )
+    signal(name, array[..., 0, :, :], members=members)
     return array

@@ -2,7 +2,8 @@
 
 どれも ``step(network)`` で、直前の `Network.backward` が残した勾配を使って重みを書き換えます。
 更新式の規約は PyTorch に合わせました。``lr`` に集団の形の配列を渡すと、ネットワークごとに違う
-学習率になります。慣性や二乗平均の記録をもつ手法は、1 つのネットワークにつき 1 つ作ります。
+学習率になります。``optimizer.lr = 0.01`` のように途中で変える引数も、作るときと同じに確かめます。
+慣性や二乗平均の記録をもつ手法は、1 つのネットワークにつき 1 つ作ります。
 ファイルから読み戻した最適化手法は、次に `step` に渡した同じ形のネットワークで続きから学びます。
 ネットワークのほうを写しに替えて続けるなら、``bind(network)`` で記録を引き継ぎます。
 """
@@ -22,12 +23,41 @@ from vgbook.network import Network, check_layered
 
 def _rate(lr: ArrayLike, param: Array) -> Any:
     """学習率を重みと掛けられる形 (..., 1, 1) にする。数ならそのまま。型は重みに合わせる。"""
-    return lr if isinstance(lr, float) else np.asarray(lr, param.dtype)[..., None, None]
+    if isinstance(lr, float):
+        return lr
+    rate = np.asarray(lr, param.dtype)[..., None, None]
+    try:
+        fits = np.broadcast_shapes(rate.shape, param.shape) == param.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"optimizer の lr の形は、集団の軸 {param.shape[:-2]} にそろえてください。"
+            f"受け取った形: {np.shape(lr)}"
+        )
+    return rate
 
 
-def _learning_rate(lr: ArrayLike) -> Any:
-    check_positive("lr", lr, many=True)
-    return np.asarray(lr, float) if np.ndim(lr) else float(lr)  # type: ignore[arg-type]
+def _checked(name: str, value: Any) -> Any:
+    """名前で決まる範囲にあることを確かめた、最適化手法の引数。"""
+    match name:
+        case "lr":
+            check_positive(name, value, many=True)
+            return np.array(value, float) if np.ndim(value) else float(value)
+        case "momentum" | "alpha":
+            check_fraction(name, value)
+        case "eps" | "max_norm":
+            check_positive(name, value)
+        case "weight_decay":
+            return check_number(name, value, least=0)
+        case "betas":
+            if not isinstance(value, tuple | list) or len(value) != 2:
+                raise ValueError(
+                    f"betas には 2 つの実数の組を渡してください。受け取った値: {value!r}"
+                )
+            for beta in value:
+                check_fraction("betas の各要素", beta)
+    return value
 
 
 def _pairs(network: object) -> Iterator[tuple[Array, Array]]:
@@ -38,12 +68,19 @@ def _pairs(network: object) -> Iterator[tuple[Array, Array]]:
 
 
 class _Optimizer:
-    """最適化手法の表示。引数を、渡したとおりに並べる。"""
+    """最適化手法に共通のこと。引数は、作るときも、学習の途中で変えるときも確かめる。"""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, _checked(name, value))
 
     def __repr__(self) -> str:
         names = inspect.signature(type(self)).parameters
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({settings})"
+
+    def bind(self, network: Network) -> None:
+        """続きを ``network`` で学ぶ。勾配の記録をもたない手法では、確かめるだけです。"""
+        check_layered(network)
 
 
 class _Record:
@@ -155,7 +192,7 @@ class SGD(_Optimizer):
     """
 
     def __init__(self, lr: ArrayLike) -> None:
-        self.lr = _learning_rate(lr)
+        self.lr = lr
 
     @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
@@ -190,8 +227,7 @@ class Momentum(_Optimizer):
     """
 
     def __init__(self, lr: ArrayLike, *, momentum: float = 0.9) -> None:
-        self.lr = _learning_rate(lr)
-        check_fraction("momentum", momentum)
+        self.lr = lr
         self.momentum = momentum
         self.v = _Record()
 
@@ -236,8 +272,7 @@ class Nesterov(_Optimizer):
     """
 
     def __init__(self, lr: ArrayLike, *, momentum: float = 0.9) -> None:
-        self.lr = _learning_rate(lr)
-        check_fraction("momentum", momentum)
+        self.lr = lr
         self.momentum = momentum
         self.v = _Record()
 
@@ -280,8 +315,7 @@ class AdaGrad(_Optimizer):
     """
 
     def __init__(self, lr: ArrayLike, *, eps: float = 1e-10) -> None:
-        self.lr = _learning_rate(lr)
-        check_positive("eps", eps)
+        self.lr = lr
         self.eps = eps
         self.s = _Record()
 
@@ -326,9 +360,7 @@ class RMSProp(_Optimizer):
     """
 
     def __init__(self, lr: ArrayLike, *, alpha: float = 0.99, eps: float = 1e-8) -> None:
-        self.lr = _learning_rate(lr)
-        check_fraction("alpha", alpha)
-        check_positive("eps", eps)
+        self.lr = lr
         self.alpha, self.eps = alpha, eps
         self.s = _Record()
 
@@ -382,12 +414,7 @@ class Adam(_Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        self.lr = _learning_rate(lr)
-        if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise ValueError(f"betas には 2 つの実数の組を渡してください。受け取った値: {betas!r}")
-        for beta in betas:
-            check_fraction("betas の各要素", beta)
-        check_positive("eps", eps)
+        self.lr = lr
         self.betas, self.eps, self.t = betas, eps, 0
         self.m = _Record()
         self.s = _Record()
@@ -412,7 +439,7 @@ class Adam(_Optimizer):
         self.s.bind(network)
 
 
-class AdamW(_Optimizer):
+class AdamW(Adam):
     r"""AdamW: 重みの減衰を、勾配に混ぜずに別に掛ける Adam。
 
     .. math:: m \leftarrow \beta_1 m + (1-\beta_1) g, \quad
@@ -454,30 +481,16 @@ class AdamW(_Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
-        self.adam = Adam(lr, betas=betas, eps=eps)
-        self.betas, self.eps = betas, eps
-        self.weight_decay = check_number("weight_decay", weight_decay, least=0)
-
-    @property
-    def lr(self) -> Any:
-        """学習率 η。"""
-        return self.adam.lr
-
-    @lr.setter
-    def lr(self, lr: ArrayLike) -> None:
-        self.adam.lr = lr
+        super().__init__(lr, betas=betas, eps=eps)
+        self.weight_decay = weight_decay
 
     @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
         """重みを 1 回更新する。"""
-        self.adam.m.of(network)  # 別のネットワークなら、重みを減らす前に断る
+        self.m.of(network)  # 別のネットワークなら、重みを減らす前に断る
         for param, _ in _pairs(network):
             param *= 1 - _rate(self.lr, param) * self.weight_decay
-        self.adam.step(network)
-
-    def bind(self, network: Network) -> None:
-        """勾配の記録を、同じ形の ``network`` に引き継ぐ。"""
-        self.adam.bind(network)
+        super().step(network)
 
 
 class Clip(_Optimizer):
@@ -514,13 +527,21 @@ class Clip(_Optimizer):
 
     def __init__(self, optimizer: Any, max_norm: float) -> None:
         check_optimizer(optimizer)
-        check_positive("max_norm", max_norm)
         self.optimizer, self.max_norm = optimizer, max_norm
 
     @property
     def lr(self) -> Any:
         """切り詰めた後に使う学習率。"""
         return getattr(self.optimizer, "lr", 1.0)
+
+    @lr.setter
+    def lr(self, lr: ArrayLike) -> None:
+        if not hasattr(self.optimizer, "lr"):
+            raise TypeError(
+                "中の optimizer に lr がないので、学習率を変えられません。"
+                f"受け取った optimizer: {self.optimizer!r}"
+            )
+        self.optimizer.lr = lr
 
     @np.errstate(under="ignore")
     def step(self, network: Network) -> None:
@@ -554,6 +575,6 @@ class Clip(_Optimizer):
 
     def bind(self, network: Network) -> None:
         """切り詰めた後に使う最適化手法の記録を、同じ形の ``network`` に引き継ぐ。"""
-        check_layered(network)
+        super().bind(network)
         if hasattr(self.optimizer, "bind"):
             self.optimizer.bind(network)

@@ -259,13 +259,17 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """テンソルの関数が呼ばれるたびに呼ばれる。"""
+        name = plain_name(func)
+        reached = None
+        if not self._busy and self._depth and self.current is not None:
+            with self._aside():
+                reached = reached_units(name, args, kwargs, self.current.module)
         result = func(*args, **(kwargs or {}))
         if not self._busy and isinstance(result, torch.Tensor):
             with self._aside():
-                name = plain_name(func)
                 self._loss(name, args, result)
                 if self._depth:
-                    self._function(name, args, kwargs, result)
+                    self._function(name, args, result, reached)
         return result
 
     def _loss(self, name: str, args: Any, result: torch.Tensor) -> None:
@@ -286,9 +290,10 @@ class Recorder(TorchFunctionMode):
             and torch.equal(last.flatten().to(y.dtype), y.detach().flatten())
         )
 
-    def _function(self, name: str, args: Any, kwargs: Any, result: torch.Tensor) -> None:
-        rectified = rectifies(name, args, kwargs)
-        activated = rectified or name in SLOPES or name in OTHERS
+    def _function(
+        self, name: str, args: Any, result: torch.Tensor, reached: torch.Tensor | None
+    ) -> None:
+        activated = reached is not None or name in SLOPES or name in (*ZEROS, *OTHERS)
         if activated or name == "softmax":
             self.functions.append(name)
         if name in SUMS or name in NORMS or name == "add":
@@ -299,8 +304,9 @@ class Recorder(TorchFunctionMode):
         if name in SLOPES:
             flat = SLOPES[name](result.detach()) < self.slope
             record.saturated = max(record.saturated, share(flat))
-        if rectified:
-            record.dead = max(record.dead, dead_share(result.detach()))
+        if reached is not None:
+            dead = share(dead_units(result, reached, self.current.module))
+            record.dead = max(record.dead, dead)
         if activated:
             self._size(record, result)
 
@@ -329,9 +335,30 @@ def sums_to_one(y: torch.Tensor) -> bool:
     return any(bool((wide(y).sum(axis) - 1).abs().max() < 1e-3) for axis in (1, 0))
 
 
-def dead_share(y: torch.Tensor) -> float:
-    """どの標本でも 0 のユニットの割合。4 次元なら、ユニットはチャネル。標本が 1 個なら測らない。"""
-    if y.ndim < 2 or (y.ndim == 2 and len(y) == 1):
-        return 0.0
-    axes = [0, *range(2, y.ndim)] if y.ndim >= 4 else [*range(y.ndim - 1)]
-    return share((y == 0).all(dim=axes[0] if len(axes) == 1 else tuple(axes)))
+def units(y: torch.Tensor, module: nn.Module) -> torch.Tensor:
+    """``module`` の出力の、ユニットを最後の軸に、ほかをまとめて最初の軸にする。"""
+    y = y.detach()
+    channels = y.ndim >= 4 and not isinstance(module, nn.Linear)  # 畳み込みのユニットはチャネル
+    if channels or (y.ndim == 3 and isinstance(module, nn.Conv1d | nn.ConvTranspose1d)):
+        y = y.transpose(1, -1)
+    return y.flatten(0, -2) if y.ndim > 1 else y[:, None]
+
+
+def reached_units(name: str, args: Any, kwargs: Any, module: nn.Module) -> torch.Tensor | None:
+    """死ぬことのある活性化関数なら、0 でない信号が届いているユニット。
+
+    入力をその場で書き換える ReLU もあるので、関数を呼ぶ前に調べる。
+    """
+    if not (rectifies(name, args, kwargs) or name in OTHERS):
+        return None
+    given = [a for a in (*args, *(kwargs or {}).values()) if isinstance(a, torch.Tensor)]
+    z = next((a for a in given if a.numel() > 1), None)
+    return None if z is None or z.ndim == 0 else (units(z, module) != 0).any(0)
+
+
+def dead_units(y: torch.Tensor, reached: torch.Tensor, module: nn.Module) -> torch.Tensor:
+    """死んだユニット。信号が届いているのに、どの標本でも 0 を出す。標本が 1 個なら測らない。"""
+    zero = (units(y, module) == 0).all(0)
+    if y.ndim < 2 or (y.ndim == 2 and len(y) == 1) or zero.shape != reached.shape:
+        return torch.zeros_like(zero)
+    return zero & reached

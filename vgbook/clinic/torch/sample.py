@@ -13,21 +13,23 @@ from vgbook.clinic.torch.eager import Eager
 from vgbook.clinic.torch.hooks import (
     BATCH_NORMS,
     batch_statistics,
+    dead_units,
     dense,
     drift,
     plain_name,
-    rectifies,
+    reached_units,
+    units,
     weight_name,
     wide,
 )
 
 
 class _Functions(TorchFunctionMode):
-    """モデルを呼んでいる間だけ、関数の名前を残し、ReLU の出力を ``keep`` に渡す。"""
+    """モデルを呼んでいる間だけ、関数の名前を残し、死んだユニットを ``sample`` に残す。"""
 
-    def __init__(self, keep: Callable[[torch.Tensor], None]) -> None:
+    def __init__(self, sample: "Sample") -> None:
         super().__init__()
-        self.keep, self.depth = keep, 0
+        self.sample, self.depth = sample, 0
         self.names: set[str] = set()
 
     def attach(self, module: nn.Module) -> list[Any]:
@@ -49,11 +51,15 @@ class _Functions(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """テンソルの関数が呼ばれるたびに呼ばれる。"""
-        result = func(*args, **(kwargs or {}))
         name = plain_name(func)
         self.names.add(name)
-        if isinstance(result, torch.Tensor) and rectifies(name, args, kwargs):
-            self.keep(result)
+        if not self.sample.current:
+            return func(*args, **(kwargs or {}))
+        module, _ = self.sample.modules[self.sample.current]
+        reached = reached_units(name, args, kwargs, module)
+        result = func(*args, **(kwargs or {}))
+        if reached is not None and result.requires_grad:
+            self.sample.dead[self.sample.current] = dead_units(result, reached, module)
         return result
 
 
@@ -70,7 +76,7 @@ class Sample:
         self.gaps: dict[str, torch.Tensor] = {}
         self.current = ""
         self.complete = False
-        self.functions = _Functions(self._relu)
+        self.functions = _Functions(self)
         self._eager = Eager()
         self._handles: list[Any] = []
 
@@ -99,8 +105,7 @@ class Sample:
             y = output[0] if isinstance(output, tuple) else output
             if not isinstance(y, torch.Tensor) or not y.requires_grad:  # 評価の順伝播は測らない
                 return
-            units = wide(_units(y))
-            var, mean = torch.var_mean(units, 0, correction=0)
+            var, mean = torch.var_mean(wide(units(y, _module)), 0, correction=0)
             self.calls[name] = {
                 "h": (var + mean.square()).mean().sqrt(),
                 "distinct": var.mean().sqrt(),
@@ -123,10 +128,6 @@ class Sample:
                 self.gaps[name] = drift(module, *batch_statistics(args[0]))
 
         return before
-
-    def _relu(self, y: torch.Tensor) -> None:
-        if y.requires_grad and self.current:
-            self.dead[self.current] = (_units(y) == 0).all(0)
 
     def _delta(self, name: str, grad: torch.Tensor) -> None:
         norm = wide(grad).norm()
@@ -160,11 +161,3 @@ class Sample:
             layer.dead = dead.get(name, 0.0)
             layers.append(layer)
         return layers
-
-
-def _units(y: torch.Tensor) -> torch.Tensor:
-    """ユニットを最後の軸に、ほかをまとめて最初の軸にする。4 次元なら、ユニットはチャネル。"""
-    y = y.detach()
-    if y.ndim >= 4:
-        y = y.transpose(1, -1)
-    return y.flatten(0, -2) if y.ndim > 1 else y[:, None]

@@ -110,7 +110,9 @@ class Watch:
             return Diagnosis([], [], notes=[note])
         layers = finished[-1].records(_always_dead(finished[-5:]))
         report = Diagnosis(layers, [], notes=[f"{finished[-1].step} 回目の更新での測定です。"])
-        report.findings = self._not_finite(finished) or self._no_gradient(finished)
+        report.findings = (
+            self._not_finite(finished) or self._no_gradient(finished) or _zero_init(finished)
+        )
         found = symptoms(layers, limits)
         done = already(self.model, finished[-1].functions.names, residual=False)
         for each in found:
@@ -193,6 +195,17 @@ def _number(value: Any) -> float:
             "w.loss には、1 つの数か、要素が 1 個のテンソルを渡してください。"
             f".mean() などで 1 つにします。受け取った値: {came}"
         ) from error
+
+
+def _zero_init(samples: list[Sample]) -> list[Finding]:
+    """どの測定でも、重みも勾配も 0 の層。"""
+    still = [
+        name
+        for name in samples[-1].values
+        if all(s.values.get(name, {}).get(key) == 0 for s in samples for key in ("W", "dW"))
+    ]
+    rule = "どの測定でも、重みも勾配もすべて 0"
+    return [finding("zero-init", tuple(still), rule)] if still else []
 
 
 def _off_averages(samples: list[Sample]) -> tuple[str, ...]:

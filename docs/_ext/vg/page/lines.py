@@ -54,7 +54,7 @@ def close_gap(before: str, after: str) -> tuple[str, str]:
     >>> close_gap("重み ", "W"), close_gap("斎藤", " "), close_gap("あります。", " ")
     (('重み ', 'W'), ('斎藤', ' '), ('あります。', ''))
     """
-    left, right = before.rstrip(), after.lstrip()
+    left, right = before.rstrip(" \n"), after.lstrip(" \n")
     ends = left[-1:] + right[:1]
     closed = ends and GAP.sub("", f"{left[-1:]} {right[:1]}") == ends
     return (left, right) if closed else (before, after)

@@ -54,23 +54,27 @@ function bank(pages, dict) {
   return { asked, index, rare };
 }
 
-// ページ → 近い問い。near は、2 つのベクトルの余弦 (0 から 1)。
+// ページ → 近い問い。near は 2 つのベクトルの余弦、cover は、尋ねた特徴のうち、そのページのどれかの問いにあるものの割合 (どちらも 0 から 1)。
 function answering(query, pages, dict) {
   pages.bank ??= bank(pages, dict);
   const { asked, index, rare } = pages.bank, nears = new Float64Array(asked.length), found = new Map();
   let square = 0;
   for (const [name, weight] of traits(query, dict)) {
-    const own = weight * rare(name);
+    const own = weight * rare(name), having = index.get(name) ?? [];
     square += own * own;
-    for (const each of index.get(name) ?? []) nears[each.at] += own * each.weight;
+    for (const { at, weight: theirs } of having) nears[at] += own * theirs;
+    for (const page of new Set(having.map(({ at }) => asked[at].page))) {
+      if (!found.has(page)) found.set(page, { near: 0, second: 0, cover: 0 });
+      found.get(page).cover += own * own;
+    }
   }
   nears.forEach((sum, at) => {
-    const near = sum / Math.sqrt(square || 1);
-    if (!(near > FAR)) return;
-    const { page, section, text } = asked[at], best = found.get(page) ?? { near: 0, second: 0 };
-    if (near > best.near) found.set(page, { near, section, text, second: best.near });
+    if (!sum) return;
+    const { page, section, text } = asked[at], best = found.get(page), near = sum / Math.sqrt(square);
+    if (near > best.near) Object.assign(best, { near, section, text, second: best.near });
     else best.second = Math.max(best.second, near);
   });
+  for (const each of found.values()) each.cover /= square;
   return found;
 }
 
@@ -79,20 +83,21 @@ const isAsked = (query, pages, dict) => [...answering(query, pages, dict).values
 
 const FAR = 0.2; // これより遠い問いは、たまたま字が重なっただけ
 const CLEAR = 0.5; // これより近ければ、同じことを尋ねている
-const SECOND = 0.3; // 2 番目に近い問いの重さ
-const ASKING = 0.45; // 語が 1 つの問いでの、近さの重さ
+const ASKING = { near: 0.4, second: 0.12, cover: 0.22 }; // 語が 1 つの問いでの、近さの重さ
 const SURE = 7; // 題や見出しに当たったときの、語の点
 const ASIDE = { quiz: 0.5, api: 0.5 }; // 探していると言わない限り、説明するページを先に見せる
 
 // 語の点に、問いの近さを足した順。語の点は、いちばん高いページを 1 とする (SURE に届かなければ、もっと小さい)。
 // 語の多い (length) 問いほど、語がばらばらに当たるので、問いの近さを重く見る。
 function withQuestions(written, found, length, asked) {
-  const top = Math.max(SURE, written[0]?.score ?? 0), weight = ASKING * Math.min(4, Math.max(1, length));
+  const top = Math.max(SURE, written[0]?.score ?? 0), long = Math.min(4, Math.max(1, length));
   const rated = new Map(written.map((result) => [result.page, { ...result, score: result.score / top }]));
-  for (const [page, { near, second, section, text }] of found) {
+  for (const [page, { near, second, cover, section, text }] of found) {
+    if (near < FAR && !rated.has(page)) continue;
     const { hits, score } = rated.get(page) ?? { hits: [], score: 0 };
-    const question = near > CLEAR ? { section, text } : null, aside = asked.includes(page.kind) ? 1 : ASIDE[page.kind] ?? 1;
-    rated.set(page, { page, hits, question, score: score + weight * aside * (near + SECOND * second) });
+    const question = near > CLEAR && length !== 1 ? { section, text } : null, aside = asked.includes(page.kind) ? 1 : ASIDE[page.kind] ?? 1;
+    const added = ASKING.near * near + ASKING.second * second + ASKING.cover * cover;
+    rated.set(page, { page, hits, question, score: score + long * aside * added });
   }
   return [...rated.values()].sort((a, b) => b.score - a.score);
 }

@@ -56,9 +56,9 @@ function intent(parts, query, pages, dict) {
 }
 
 function search(pages, typed, dict) {
-  const query = clean(typed, dict);
+  const asIs = clean(typed, dict), query = converted(asIs, dict);
   const { missing, kept, said } = understand(query, pages, dict);
-  const suggested = said === query ? null : said, answers = query ? answering(said, pages, dict) : new Map();
+  const suggested = said === asIs ? null : said, answers = query ? answering(said, pages, dict) : new Map();
   const pieces = missing.map((part) => longest(part, pages, dict)).filter(Boolean);
   const parts = [...kept, ...pieces].map((part) => ({ ...part, alike: part.alike.filter((name) => name === part.text || occurs(name, pages)) }));
   const { terms, asked } = parts.every((part) => part.weak) && missing.length ? { terms: [], asked: [] } : intent(parts, query, pages, dict);

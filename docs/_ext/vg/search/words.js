@@ -50,8 +50,9 @@ function keyOf(text) {
 
 // groups は同じ意味の語の組、variants は替える字 (左 → 右)、weak はあってもなくてもよい語。
 // symptoms は症状の言い方 (正規表現)、general はその文に出る、専門でない語。kinds は頁の種類 → それを言う語。
-// code は、関数やクラスの名前に添える語。talk は、問いどうしを比べるときだけ同じとみなす、ふだんの言葉の組。
-function dictionary({ groups, variants, weak, symptoms, general, kinds, code, talk = [] }) {
+// code は、関数やクラスの名前に添える語。talk は、問いどうしを比べるときだけ同じとみなす、
+// ふだんの言葉の組。homophones は、変換の間違いと、そのつもりだった語。
+function dictionary({ groups, variants, weak, symptoms, general, kinds, code, talk = [], homophones = [] }) {
   const names = new Map(); // 鍵 → 語の列
   for (const group of groups) {
     for (const name of group) names.set(keyOf(name), [...new Set([...(names.get(keyOf(name)) ?? []), ...group])]);
@@ -62,7 +63,7 @@ function dictionary({ groups, variants, weak, symptoms, general, kinds, code, ta
   const symptom = new RegExp(symptoms.join("|") || "$^", "u");
   const asking = new Map(Object.entries(kinds).flatMap(([kind, leads]) => groups.filter((group) => leads.includes(group[0])).flat().map((name) => [keyOf(name), kind])));
   const shown = new Map(groups.flat().reverse().map((name) => [keyOf(name), name])); // 先に並べた書き方を見せる
-  return { names, groups, talk, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, code: new Set(code.map(keyOf)), holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
+  return { names, groups, talk, homophones, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, code: new Set(code.map(keyOf)), holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
 }
 
 // 1 字を抜いた形 → 語。1 字の変換の間違い (活性か関数、直行行列) を見つける。短い語は、別の語に似すぎる。
@@ -83,6 +84,9 @@ function clean(query, { swap }) {
   const oneSound = same.replace(/ヴ[ァィェォ]?/g, (sound) => SOUNDS[sound]);
   return Array.from(oneSound, (letter) => swap.get(letter) ?? letter).join("");
 }
+
+// 変換の間違い (直行行列) を、そのつもりだった語に直す。
+const converted = (query, { homophones }) => homophones.reduce((said, [wrong, meant]) => said.replaceAll(wrong, meant), query);
 
 // --- 問いを語に切る --------------------------------------------------------------
 
