@@ -240,6 +240,16 @@ def test_layers_that_share_an_array_are_refused(kind):
         check_network(network)
 
 
+def test_columns_of_one_array_are_different_weights():
+    """LSTM の 4 つのゲートのように、1 つの配列を列で分けても、同じ値は分け合わない。"""
+    a, b, packed = Affine(np.eye(3)), Affine(np.eye(3)), np.zeros((3, 6))
+    a.params["W"], b.params["W"] = packed[:, :3], packed[:, 3:]
+    assert len(Network([a, Activate(tanh), b]).affines) == 2
+    b.params["W"] = packed[:, 2:5]
+    with pytest.raises(ValueError, match="どれも別の配列"):
+        Network([a, Activate(tanh), b])
+
+
 def test_weights_that_cannot_be_written_are_refused_by_name():
     network = Network([Affine(np.eye(3))])
     network[0].params["W"] = np.broadcast_to(np.ones(3), (3, 3))

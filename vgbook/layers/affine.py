@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import takewhile
 from typing import Protocol
 
 import numpy as np
@@ -225,14 +225,23 @@ def check_layers(name: str, layers: object) -> list[Layer]:
                 f"2 度現れた層: {layer!r}、受け取った値: {layers!r}"
             )
     arrays = [a for layer in found for a in layer.params.values() if isinstance(a, np.ndarray)]
-    places = sorted(byte_bounds(array) for array in arrays)
-    if any(end > start for (_, end), (start, _) in pairwise(places)):
+    if _any_shared(arrays):
         raise ValueError(
             f"{name} の params の配列は、どれも別の配列にしてください。2 つの重みが同じ値を"
             "分け合うと、その勾配は 2 つの和になり、層ごとの逆伝播では求まりません。"
             f"受け取った値: {layers!r}"
         )
     return list(layers)
+
+
+def _any_shared(arrays: list[Array]) -> bool:
+    """同じ値を分け合う 2 つがあるか。1 つの配列を列で分けたものは、分け合わない。"""
+    placed = sorted((*byte_bounds(array), i) for i, array in enumerate(arrays))
+    return any(
+        np.shares_memory(arrays[i], arrays[j])
+        for k, (_, end, i) in enumerate(placed)
+        for start, _, j in takewhile(lambda place, end=end: place[0] < end, placed[k + 1 :])
+    )
 
 
 def _is_layer(value: object) -> bool:
