@@ -78,8 +78,11 @@ function answering(query, pages, dict) {
   return found;
 }
 
-// 本にない語でも、問いの 1 つがそれを使って同じことを尋ねているか。
-const isAsked = (query, pages, dict) => [...answering(query, pages, dict).values()].some(({ near }) => near > CLEAR);
+// 本にない語を使って、同じことを尋ねている問いがあるか。あれば、打ち間違いではない。
+function isAsked(query, missing, pages, dict) {
+  const near = [...answering(query, pages, dict).values()].filter((each) => each.near > CLEAR);
+  return missing.length > 0 && near.some(({ text }) => missing.every(({ key }) => keyOf(text).includes(key)));
+}
 
 const FAR = 0.2; // これより遠い問いは、たまたま字が重なっただけ
 const CLEAR = 0.5; // これより近ければ、同じことを尋ねている

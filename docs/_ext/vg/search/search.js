@@ -34,7 +34,7 @@ const mended = (parts, query) => parts.filter(({ near }) => near).reduce((said, 
 function understand(query, pages, dict) {
   const first = look(query, pages, dict);
   const broken = !first.missing.length && first.kept.length > 1 && !first.kept.some(({ name }) => name); // プレ活性 → プレ + 性
-  const doubtful = (first.missing.length || broken) && !isAsked(query, pages, dict);
+  const doubtful = (first.missing.length || broken) && !isAsked(query, first.missing, pages, dict);
   const near = doubtful ? corrected(query, first.missing, pages, dict) : null;
   const again = near && look(near, pages, dict);
   const better = again && (broken || again.missing.length < first.missing.length);
