@@ -65,7 +65,9 @@ def nearest_first(module: str, tests: list[str]) -> list[str]:
     return sorted(tests, key=lambda test: not test.startswith((path_of(module), *near)))
 
 
-def notices(folder: Path, tests: list[str], *options: str) -> bool:
+def notices(
+    folder: Path, tests: list[str], *options: str, timeout: float | None = TIMEOUT
+) -> bool:
     """``folder`` にある写しで、どれかの試験が失敗するか。"""
     (folder / "tests.txt").write_text("\n".join(tests), encoding="utf-8")
     pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider"]
@@ -76,7 +78,7 @@ def notices(folder: Path, tests: list[str], *options: str) -> bool:
         env=os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "CI": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=TIMEOUT,
+        timeout=timeout,
         check=False,
     )
     if run.returncode == 4 and tests != every_test():  # 壊すと、証人の名前まで変わるとき
@@ -181,7 +183,8 @@ def main() -> int:
     todo = list(chosen(modules, options.sample, options.seed))
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(options.jobs) as pool:
         copy(Path(name))
-        if notices(Path(name), every_test(), *MEASURE):
+        # すべての試験を記録しながら走らせるので、混んだ計算機では 1 時間かかることもある
+        if notices(Path(name), every_test(), *MEASURE, f"-n{options.jobs}", timeout=None):
             parser.error("壊す前の試験が失敗します。先に、試験を通してください。")
         witnesses = Witnesses(Path(name))
         done = pool.map(lambda mutant: judge(mutant, equivalent, witnesses), todo)
