@@ -12,6 +12,7 @@ import pytest
 import vgbook as vg
 from vgbook.clinic import Diagnosis, LayerRecord, diagnose, html, text, watch
 from vgbook.clinic.__main__ import main
+from vgbook.clinic.record import Trial
 from vgbook.clinic.verdicts import CHAPTERS, VERDICTS, Remedy, named
 
 DATA = vg.digits()
@@ -61,6 +62,11 @@ def test_the_first_line_says_what_to_do_first(sick):
 def test_something_is_advised_even_when_everything_has_been_done():
     for verdict in VERDICTS.values():
         assert verdict.advice(set(Remedy)), verdict.japanese
+
+
+def test_a_loss_jumped_only_if_it_exceeds_50_times_the_first():
+    assert not Trial("", [1.0, 50.0, 0.5], reference=1.0).spiked
+    assert Trial("", [1.0, 50.5, 0.5], reference=1.0).spiked
 
 
 def test_a_report_survives_json(sick, tmp_path):

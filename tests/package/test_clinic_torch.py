@@ -543,6 +543,40 @@ def test_bf16_autocast_is_healthy_and_a_lost_half_precision_gradient_is_not():
     assert run(torch.float16, 1e-6) == ["underflow"]
 
 
+def test_updates_that_half_precision_rounds_away_are_the_root():
+    x = torch.tensor([[-1.0], [1.0]]).repeat(8, 1)
+    model = nn.Linear(1, 1, bias=False).bfloat16()
+    nn.init.ones_(model.weight)  # 1 の次の bfloat16 は 1 + 2⁻⁷ で、更新の 0.002 は丸めで消える
+    mse = lambda o, t: MSE(o.float(), t)  # noqa: E731
+    assert root(model, x.bfloat16(), 1.01 * x, mse, sgd(model, 0.1)) == "underflow"
+
+
+def test_a_linear_layer_and_its_transpose_are_estimated_to_take_the_same_time():
+    from vgbook.clinic.torch.measure import measure
+    from vgbook.clinic.torch.subject import Subject
+
+    def seconds(n_in, n_out):
+        model, x = nn.Linear(n_in, n_out), torch.ones(64, n_in)
+        loss = lambda o, _: o.sum()  # noqa: E731
+        return measure(Subject(model, x, x, loss, None, sgd(model)), Thresholds()).seconds
+
+    assert seconds(1024, 128) == pytest.approx(seconds(128, 1024), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "features", "axes"),
+    [((20, 3), (3,), 0), ((20, 5, 3), (3,), (0, 1)), ((20, 3, 4, 4), (3, 1, 1), (0, 2, 3))],
+    ids=["表", "系列", "画像"],
+)
+def test_every_feature_is_standardised_by_its_own_mean(shape, features, axes):
+    from vgbook.clinic.torch.courses import standardise
+
+    x = torch.randn(shape) + 10 * torch.arange(3.0).reshape(features)
+    a = x.double().numpy()
+    expected = (a - a.mean(axes, keepdims=True)) / a.std(axes, keepdims=True)
+    np.testing.assert_allclose(standardise(x).numpy(), expected, atol=1e-4)
+
+
 # --- 壊れた入力 ---------------------------------------------------------------------------
 
 
@@ -791,6 +825,15 @@ def test_probabilities_are_seen_wherever_they_are_handed_to_the_loss(last, loss)
     step = lambda m, batch: loss(m(batch[0]), batch[1])  # noqa: E731
     reports = diagnose(model, x, y, loss=loss), diagnose(model, (x, y), step=step)
     assert [report.findings[0].slug for report in reports] == ["softmax-twice"] * 2
+
+
+def test_only_a_loss_that_ignores_a_shift_of_the_probabilities_takes_logits():
+    x, y = rings()
+    model = dense(4, 32, 3, last=[nn.Softmax(1)])
+    squares = lambda p, t: (p - F.one_hot(t, 3)).square().mean()  # noqa: E731
+    assert root(model, x, y, squares, None) != "softmax-twice"
+    below_zero = lambda z, t: (z.exp().sum(1).log() - z[range(len(t)), t]).mean() - 5  # noqa: E731
+    assert root(model, x, y, below_zero, None) == "softmax-twice"
 
 
 def test_an_integer_target_of_another_shape_is_seen():
