@@ -12,6 +12,7 @@ import pytest
 import vgbook.clinic
 from vgbook import he, mlp, relu
 from vgbook.clinic import Thresholds, diagnose, watch
+from vgbook.clinic.record import Trial
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -301,6 +302,31 @@ def test_delta_of_a_recurrent_layer_is_known_for_each_time():
     np.testing.assert_allclose(times, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("norms", "suspected"), [(3, False), (4, True)])
+def test_four_normalizations_after_the_sums_are_a_suspect(norms, suspected):
+    from vgbook.clinic.torch.measure import measure
+    from vgbook.clinic.torch.subject import Subject
+    from vgbook.clinic.torch.suspects import suspects
+
+    def forward(m, x):
+        h = m.first(m.stem(x))
+        for norm, body in zip(m.norms, m.bodies, strict=True):
+            h = norm(h + torch.tanh(body(h)))
+        return m.head(h)
+
+    model = Together(
+        forward,
+        stem=nn.Linear(4, 8),
+        first=nn.LayerNorm(8),
+        bodies=nn.ModuleList(nn.Linear(8, 8) for _ in range(norms)),
+        norms=nn.ModuleList(nn.LayerNorm(8) for _ in range(norms)),
+        head=nn.Linear(8, 3),
+    )
+    subject = Subject(model, *rings(), CE, None, sgd(model))
+    found = suspects(subject, measure(subject, Thresholds()), [], Trial("", [1.0], 1.0))
+    assert ("post-norm" in [suspect.slug for suspect in found]) == suspected
+
+
 # --- 何も変えない -------------------------------------------------------------------------
 
 
@@ -373,6 +399,17 @@ def test_a_failure_in_the_middle_leaves_the_model_as_it_was():
 
     with pytest.raises(KeyError, match="途中"):
         diagnose(model, x, y, loss=breaking, optimizer=optimizer)
+    assert same(before, everything(model, optimizer))
+
+
+def test_a_loss_that_draws_from_numpy_leaves_its_stream_alone():
+    model, x, y, optimizer = mixed_model()
+    before = everything(model, optimizer)
+
+    def noisy(output, target):
+        return CE(output, target) + 0.01 * np.random.rand()  # noqa: NPY002
+
+    diagnose(model, x, y, loss=noisy, optimizer=optimizer)
     assert same(before, everything(model, optimizer))
 
 
@@ -996,6 +1033,23 @@ def test_a_step_that_takes_a_closure_is_measured(make):
     moved = (model[0].weight.detach() - before).norm() / before.norm()
     assert w.report().update[0] == pytest.approx(float(moved), rel=1e-5)
     assert w.report().dW[0] > 0
+
+
+def test_the_gradient_of_a_watch_is_that_of_autograd():
+    x, y = rings()
+    model = dense(4, 32, 3)
+    report = watched(model, lambda: CE(model(x), y), steps=1)
+    grads = [model[i].weight.grad.double().square().mean().sqrt() for i in (0, 2)]
+    np.testing.assert_allclose(report.dW, grads, rtol=1e-6)
+
+
+def test_a_layer_that_the_first_steps_passed_by_may_be_dead():
+    x, y = rings()
+    model = dense(4, 4, 4, 3)
+    nn.init.constant_(model[2].bias, -50.0)
+    paths = iter([nn.Sequential(model[0], model[1], model[4]), model, model])
+    report = watched(model, lambda: CE(next(paths)(x), y), steps=3)
+    assert {layer.name: layer.dead for layer in report.layers}["2"] == 1
 
 
 def test_a_layer_that_is_cut_off_from_the_loss_is_found():

@@ -5,7 +5,9 @@ import pytest
 
 from vgbook.activations import Activation, leaky_relu, relu, sigmoid, tanh
 from vgbook.clinic import LayerRecord, Thresholds, diagnose, text
+from vgbook.clinic.court import Change, Court
 from vgbook.clinic.gradcheck import numerical_gradient
+from vgbook.clinic.record import Trial
 from vgbook.clinic.symptoms import symptoms
 from vgbook.experiments.datasets import digits
 from vgbook.initializers import constant, he, normal, xavier
@@ -216,6 +218,22 @@ def test_every_finding_carries_its_rule_and_a_cure():
 def test_thresholds_can_be_changed():
     net = network(relu, he())
     assert verdicts(net, thresholds=Thresholds(gradient=0.999)) >= {"消失"}
+
+
+@pytest.mark.parametrize(("loss", "excused"), [(1.04, True), (1.06, False)])
+def test_a_schedule_excuses_only_a_rate_that_does_not_raise_the_loss(loss, excused):
+    """予定の最初の学習率でも損失が 5 % を超えて上がるなら、予定のせいにはしない。"""
+    ends = {"そのまま": 1.0, "予定の最初": loss}
+    court = Court(
+        train=lambda name, *_: Trial(name, [1.0, *[ends[name]] * 5], reference=1.0),
+        suspects=lambda base: [],
+        symptoms=[],
+        limits=Thresholds(),
+        seconds=0.01,
+        schedule=Change("予定の最初", lambda subject: None),
+    )
+    assert court.judge() is None
+    assert any("予定" in note for note in court.notes) == excused
 
 
 def test_it_prints_as_a_table_and_renders_as_html():

@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
 from typing import Protocol
 
 import numpy as np
@@ -240,7 +239,8 @@ def _any_shared(arrays: list[Array]) -> bool:
     return any(
         np.shares_memory(arrays[i], arrays[j])
         for k, (_, end, i) in enumerate(placed)
-        for start, _, j in takewhile(lambda place, end=end: place[0] < end, placed[k + 1 :])
+        for start, _, j in placed[k + 1 :]
+        if start < end
     )
 
 
