@@ -121,6 +121,12 @@ def test_the_message_shows_the_received_value(bad):
     assert repr([4, bad, 3]) in refused("widths", lambda: mlp([4, bad, 3], relu, he(), rng=rng()))
 
 
+@pytest.mark.parametrize(("x", "advised"), [(X[0], True), (X[0, 0], False)])
+def test_one_sample_and_only_that_is_told_to_add_an_axis(x, advised):
+    """x[None] で直るのは、軸が 1 つの標本だけ。数 1 つは、軸を足しても行列にならない。"""
+    assert ("x[None]" in refused("x", lambda: network().forward(x))) == advised
+
+
 # ---- 引数どうしの食い違い
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import vgbook as vg
 from vgbook.clinic import Diagnosis, LayerRecord, diagnose, html, text, watch
 from vgbook.clinic.__main__ import main
+from vgbook.clinic.record import Trial, finding
 from vgbook.clinic.verdicts import CHAPTERS, VERDICTS, Remedy, named
 
 DATA = vg.digits()
@@ -61,6 +63,11 @@ def test_the_first_line_says_what_to_do_first(sick):
 def test_something_is_advised_even_when_everything_has_been_done():
     for verdict in VERDICTS.values():
         assert verdict.advice(set(Remedy)), verdict.japanese
+
+
+def test_a_loss_jumped_only_if_it_exceeds_50_times_the_first():
+    assert not Trial("", [1.0, 50.0, 0.5], reference=1.0).spiked
+    assert Trial("", [1.0, 50.5, 0.5], reference=1.0).spiked
 
 
 def test_a_report_survives_json(sick, tmp_path):
@@ -139,6 +146,35 @@ def test_the_figure_shows_the_layers_and_the_trials(sick):
     labels = [ax.get_ylabel() for ax in fig.axes]
     assert labels == ["出力", "勾配 δ", "更新の比", "損失"]
     assert len(fig.axes[3].lines) == len(sick.findings[0].trials)
+
+
+def test_the_lowest_panel_of_layers_names_them():
+    layers = [LayerRecord(name, "Linear", update=1e-3) for name in ("fc1", "fc2", "head")]
+    trial = Trial("そのまま", [1.0, 0.1], reference=1.0)
+    axes = Diagnosis(layers, [], trials=[trial]).figure().axes
+    assert [tick.get_text() for tick in axes[2].get_xticklabels()] == ["fc1", "fc2", "head"]
+
+
+@pytest.mark.parametrize(("dead", "shown"), [((0.0, 0.5), True), ((0.0, 0.0), False)])
+def test_a_share_is_a_column_when_any_layer_has_it(dead, shown):
+    layers = [LayerRecord(f"{i}", f"種類 {i}", dead=share) for i, share in enumerate(dead)]
+    assert ('<th scope="col">死</th>' in html.page(Diagnosis(layers, []))) == shown
+
+
+def test_a_curve_in_the_page_fills_its_box_and_stays_inside():
+    steep = Trial("急", [1.0, 0.1, 0.01], reference=1.0)
+    flat = Trial("平ら", [1.0, 1.0, 1.001], reference=1.0)
+    ill = finding("vanishing", ("fc1",), "測定", trials=(steep, flat))
+    curves = [
+        np.array([point.split(",") for point in points.split()], float)
+        for points in re.findall('polyline points="(.*?)"', html.page(Diagnosis([], [ill])))
+    ]
+    for x, y in map(np.transpose, curves):
+        assert (x.min(), x.max()) == (2, html.WIDTH - 2)
+        assert y.max() == html.HEIGHT - 4
+    heights = [np.ptp(curve[:, 1]) for curve in curves]
+    assert heights[0] == html.HEIGHT - 8
+    assert heights[1] < 1  # 平らな損失は、平らに見える
 
 
 def test_vgbook_is_imported_without_torch():

@@ -12,6 +12,7 @@ import pytest
 import vgbook.clinic
 from vgbook import he, mlp, relu
 from vgbook.clinic import Thresholds, diagnose, watch
+from vgbook.clinic.record import Trial
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -301,6 +302,31 @@ def test_delta_of_a_recurrent_layer_is_known_for_each_time():
     np.testing.assert_allclose(times, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("norms", "suspected"), [(3, False), (4, True)])
+def test_four_normalizations_after_the_sums_are_a_suspect(norms, suspected):
+    from vgbook.clinic.torch.measure import measure
+    from vgbook.clinic.torch.subject import Subject
+    from vgbook.clinic.torch.suspects import suspects
+
+    def forward(m, x):
+        h = m.first(m.stem(x))
+        for norm, body in zip(m.norms, m.bodies, strict=True):
+            h = norm(h + torch.tanh(body(h)))
+        return m.head(h)
+
+    model = Together(
+        forward,
+        stem=nn.Linear(4, 8),
+        first=nn.LayerNorm(8),
+        bodies=nn.ModuleList(nn.Linear(8, 8) for _ in range(norms)),
+        norms=nn.ModuleList(nn.LayerNorm(8) for _ in range(norms)),
+        head=nn.Linear(8, 3),
+    )
+    subject = Subject(model, *rings(), CE, None, sgd(model))
+    found = suspects(subject, measure(subject, Thresholds()), [], Trial("", [1.0], 1.0))
+    assert ("post-norm" in [suspect.slug for suspect in found]) == suspected
+
+
 # --- 何も変えない -------------------------------------------------------------------------
 
 
@@ -373,6 +399,17 @@ def test_a_failure_in_the_middle_leaves_the_model_as_it_was():
 
     with pytest.raises(KeyError, match="途中"):
         diagnose(model, x, y, loss=breaking, optimizer=optimizer)
+    assert same(before, everything(model, optimizer))
+
+
+def test_a_loss_that_draws_from_numpy_leaves_its_stream_alone():
+    model, x, y, optimizer = mixed_model()
+    before = everything(model, optimizer)
+
+    def noisy(output, target):
+        return CE(output, target) + 0.01 * np.random.rand()  # noqa: NPY002
+
+    diagnose(model, x, y, loss=noisy, optimizer=optimizer)
     assert same(before, everything(model, optimizer))
 
 
@@ -541,6 +578,40 @@ def test_bf16_autocast_is_healthy_and_a_lost_half_precision_gradient_is_not():
 
     assert run(torch.bfloat16, 1.0) == []
     assert run(torch.float16, 1e-6) == ["underflow"]
+
+
+def test_updates_that_half_precision_rounds_away_are_the_root():
+    x = torch.tensor([[-1.0], [1.0]]).repeat(8, 1)
+    model = nn.Linear(1, 1, bias=False).bfloat16()
+    nn.init.ones_(model.weight)  # 1 の次の bfloat16 は 1 + 2⁻⁷ で、更新の 0.002 は丸めで消える
+    mse = lambda o, t: MSE(o.float(), t)  # noqa: E731
+    assert root(model, x.bfloat16(), 1.01 * x, mse, sgd(model, 0.1)) == "underflow"
+
+
+def test_a_linear_layer_and_its_transpose_are_estimated_to_take_the_same_time():
+    from vgbook.clinic.torch.measure import measure
+    from vgbook.clinic.torch.subject import Subject
+
+    def seconds(n_in, n_out):
+        model, x = nn.Linear(n_in, n_out), torch.ones(64, n_in)
+        loss = lambda o, _: o.sum()  # noqa: E731
+        return measure(Subject(model, x, x, loss, None, sgd(model)), Thresholds()).seconds
+
+    assert seconds(1024, 128) == pytest.approx(seconds(128, 1024), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "features", "axes"),
+    [((20, 3), (3,), 0), ((20, 5, 3), (3,), (0, 1)), ((20, 3, 4, 4), (3, 1, 1), (0, 2, 3))],
+    ids=["表", "系列", "画像"],
+)
+def test_every_feature_is_standardised_by_its_own_mean(shape, features, axes):
+    from vgbook.clinic.torch.courses import standardise
+
+    x = torch.randn(shape) + 10 * torch.arange(3.0).reshape(features)
+    a = x.double().numpy()
+    expected = (a - a.mean(axes, keepdims=True)) / a.std(axes, keepdims=True)
+    np.testing.assert_allclose(standardise(x).numpy(), expected, atol=1e-4)
 
 
 # --- 壊れた入力 ---------------------------------------------------------------------------
@@ -793,6 +864,15 @@ def test_probabilities_are_seen_wherever_they_are_handed_to_the_loss(last, loss)
     assert [report.findings[0].slug for report in reports] == ["softmax-twice"] * 2
 
 
+def test_only_a_loss_that_ignores_a_shift_of_the_probabilities_takes_logits():
+    x, y = rings()
+    model = dense(4, 32, 3, last=[nn.Softmax(1)])
+    squares = lambda p, t: (p - F.one_hot(t, 3)).square().mean()  # noqa: E731
+    assert root(model, x, y, squares, None) != "softmax-twice"
+    below_zero = lambda z, t: (z.exp().sum(1).log() - z[range(len(t)), t]).mean() - 5  # noqa: E731
+    assert root(model, x, y, below_zero, None) == "softmax-twice"
+
+
 def test_an_integer_target_of_another_shape_is_seen():
     x, _ = rings()
     model, y = dense(4, 32, 1), (9 * x[:, 0] * x[:, 1]).round().long()
@@ -953,6 +1033,23 @@ def test_a_step_that_takes_a_closure_is_measured(make):
     moved = (model[0].weight.detach() - before).norm() / before.norm()
     assert w.report().update[0] == pytest.approx(float(moved), rel=1e-5)
     assert w.report().dW[0] > 0
+
+
+def test_the_gradient_of_a_watch_is_that_of_autograd():
+    x, y = rings()
+    model = dense(4, 32, 3)
+    report = watched(model, lambda: CE(model(x), y), steps=1)
+    grads = [model[i].weight.grad.double().square().mean().sqrt() for i in (0, 2)]
+    np.testing.assert_allclose(report.dW, grads, rtol=1e-6)
+
+
+def test_a_layer_that_the_first_steps_passed_by_may_be_dead():
+    x, y = rings()
+    model = dense(4, 4, 4, 3)
+    nn.init.constant_(model[2].bias, -50.0)
+    paths = iter([nn.Sequential(model[0], model[1], model[4]), model, model])
+    report = watched(model, lambda: CE(next(paths)(x), y), steps=3)
+    assert {layer.name: layer.dead for layer in report.layers}["2"] == 1
 
 
 def test_a_layer_that_is_cut_off_from_the_loss_is_found():

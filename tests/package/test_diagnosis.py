@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from vgbook.activations import Activation, leaky_relu, relu, sigmoid, tanh
-from vgbook.clinic import Thresholds, diagnose, text
+from vgbook.clinic import LayerRecord, Thresholds, diagnose, text
+from vgbook.clinic.court import Change, Court
 from vgbook.clinic.gradcheck import numerical_gradient
+from vgbook.clinic.record import Trial
+from vgbook.clinic.symptoms import symptoms
 from vgbook.experiments.datasets import digits
 from vgbook.initializers import constant, he, normal, xavier
 from vgbook.layers.affine import Activate, Affine
@@ -58,6 +61,20 @@ def test_networks_with_the_right_initial_values_are_healthy(activation, init, se
 )
 def test_sick_networks_are_found_where_they_are_sick(activation, init, layer, verdict):
     assert verdict in verdicts(network(activation, init), layer)
+
+
+def test_weights_that_are_all_zero_are_found_in_every_layer():
+    found = diagnose(network(relu, constant(0.0)), X, LABELS).findings[0]
+    assert found.slug == "zero-init"
+    assert found.modules == tuple("123456789")
+
+
+def test_vanishing_is_found_only_in_the_layers_far_below_the_last_hidden_one():
+    deltas = [1e-6, 1e-4, 0.1, 0.5, 2.0, 1.0]
+    layers = [LayerRecord(f"{d:g}", "Affine", delta_norm=d) for d in [*deltas, 1.0]]
+    (found,) = symptoms(layers, Thresholds(gradient=1e-2))
+    assert found.slug == "vanishing"
+    assert found.modules == ("1e-06", "0.0001")
 
 
 def test_divergence_names_the_first_layer():
@@ -181,6 +198,17 @@ def test_the_numbers_are_those_of_the_signals():
     np.testing.assert_allclose(d.dead[:-1], [np.mean(np.all(a == 0, axis=0)) for a in s.h[:-1]])
 
 
+def test_the_update_is_the_step_that_the_optimizer_really_makes():
+    net = network(relu, he(), [64, 20, 10])
+    update = diagnose(net, X, LABELS, optimizer=Adam(0.01)).update
+    before = [a.params["W"].copy() for a in net.affines]
+    net.gradients(softmax_cross_entropy(net.forward(X), LABELS)[1])
+    Adam(0.01).step(net)
+    after = [a.params["W"] for a in net.affines]
+    ratios = [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(before, after, strict=True)]
+    np.testing.assert_allclose(update, ratios)
+
+
 def test_every_finding_carries_its_rule_and_a_cure():
     for finding in diagnose(network(sigmoid, xavier()), X, LABELS).findings:
         assert any(sign in finding.evidence for sign in "<>")
@@ -190,6 +218,22 @@ def test_every_finding_carries_its_rule_and_a_cure():
 def test_thresholds_can_be_changed():
     net = network(relu, he())
     assert verdicts(net, thresholds=Thresholds(gradient=0.999)) >= {"消失"}
+
+
+@pytest.mark.parametrize(("loss", "excused"), [(1.04, True), (1.06, False)])
+def test_a_schedule_excuses_only_a_rate_that_does_not_raise_the_loss(loss, excused):
+    """予定の最初の学習率でも損失が 5 % を超えて上がるなら、予定のせいにはしない。"""
+    ends = {"そのまま": 1.0, "予定の最初": loss}
+    court = Court(
+        train=lambda name, *_: Trial(name, [1.0, *[ends[name]] * 5], reference=1.0),
+        suspects=lambda base: [],
+        symptoms=[],
+        limits=Thresholds(),
+        seconds=0.01,
+        schedule=Change("予定の最初", lambda subject: None),
+    )
+    assert court.judge() is None
+    assert any("予定" in note for note in court.notes) == excused
 
 
 def test_it_prints_as_a_table_and_renders_as_html():

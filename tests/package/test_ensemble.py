@@ -264,7 +264,7 @@ def test_a_chunk_too_large_for_memory_is_refused_before_it_starts():
 def test_a_failure_in_one_seed_is_not_swallowed():
     with pytest.raises(RuntimeError, match="実験の失敗") as caught:
         over_seeds(fail, rng=rng(), seeds=2)
-    assert "番の seed" in caught.value.__notes__[0]
+    assert "番の seed、集団の 0 から 0 番を" in caught.value.__notes__[0]
 
 
 def test_a_failure_starts_no_furtherchunk_size():

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from vgbook.activations import sigmoid
-from vgbook.experiments.datasets import digits
+from vgbook.experiments.datasets import Dataset, digits
 from vgbook.experiments.schedule import Schedule, Training
 from vgbook.experiments.trainings import (
     BOOK_STDS,
+    BatchNormGrid,
     batch_norm_grid,
     compare_initializers,
     learning_speed,
@@ -128,6 +129,23 @@ def test_other_data_can_be_given():
     assert history.loss.dtype == np.float64
     with pytest.raises(TypeError, match="data には Dataset"):
         compare_initializers((data.x_train, data.labels_train), rng=rng(), steps=2, seeds=1)
+
+
+@pytest.mark.parametrize("part", ["labels_train", "labels_test"])
+def test_a_label_in_either_part_of_the_data_has_an_output(part):
+    x = np.zeros((3, 2))
+    data = Dataset(x, np.array([0, 1, 2]), x, np.array([0, 1, 2]))
+    data = data._replace(**{part: np.array([0, 1, 4])})
+    plan = Schedule(0.1, steps=1, batch_size=3)
+    assert Training(data, xavier(), [7], plan).widths == [2, 7, 5]
+
+
+@pytest.mark.parametrize("experiment", [compare_initializers, batch_norm_grid, learning_speed])
+def test_an_experiment_is_repeated_ten_times_unless_told_otherwise(experiment):
+    data = Dataset(np.eye(2), np.arange(2), np.eye(2), np.arange(2))
+    result = experiment(data, rng=rng(), hidden=[3], steps=1, batch_size=2)
+    history = result.plain if isinstance(result, BatchNormGrid) else result
+    assert len(history.loss) == 10
 
 
 def test_a_seed_of_an_experiment_equals_the_same_training_alone():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+import vgbook.experiments.flow as flow_module
 from vgbook.activations import identity, relu, sigmoid, tanh
 from vgbook.experiments.flow import activation_distribution, gradient_flow
 from vgbook.initializers import he, normal, stack, xavier
@@ -133,6 +134,14 @@ def test_spreads_are_standard_deviations():
     assert flow.h_std.item() == pytest.approx(h.std())
     assert flow.h_data_std.item() == pytest.approx(np.sqrt(h.var(axis=0).mean()))
     assert flow.h.item() == pytest.approx(np.sqrt(np.mean(h**2)))
+
+
+def test_the_memory_of_every_layer_is_counted_before_the_run(monkeypatch):
+    """行列は depth 枚、信号は層ごとに 6 つ (`footprint`)。"""
+    asked = []
+    monkeypatch.setattr(flow_module, "over_members", lambda *_, nbytes, **__: asked.append(nbytes))
+    gradient_flow(relu, he(), rng=rng(), depth=4, width=10, samples=5)
+    assert asked == [8 * (3 * 4 * 10 * 10 + 6 * 5 * 4 * 10)]
 
 
 @pytest.mark.parametrize("name", ["depth", "width", "samples", "seeds"])

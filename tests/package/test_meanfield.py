@@ -22,6 +22,7 @@ from vgbook.activations import (
     step,
     tanh,
 )
+from vgbook.theory.fixed_points import follow
 from vgbook.theory.meanfield import (
     chi,
     chi_at,
@@ -101,6 +102,20 @@ def test_fixed_points_of_relu_in_closed_form():
     for sigma_w, sigma_b in [(1.5, 0), (1.5, 0.2), (np.sqrt(2), 1e-3), (np.sqrt(2), 1.0)]:
         assert fixed_point(relu, sigma_w, sigma_b) == np.inf
         np.testing.assert_allclose(chi(relu, sigma_w, sigma_b), sigma_w**2 / 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("growth", "start", "end"),
+    [
+        (lambda q: (q - 0.95) * (q - 0.995), 0.99, 0.95),
+        (lambda q: -(q - 0.95) * (q - 0.995), 0.99, 0.995),
+        (lambda q: 9.5e11 - q, 1e12, 9.5e11),
+    ],
+    ids=["下へ", "上へ", "探す範囲の端から"],
+)
+def test_the_fixed_point_ahead_is_found_though_another_lies_just_behind(growth, start, end):
+    q = follow(lambda q: q + 0.1 * growth(q), np.array(1.0), np.array(0.0), start)
+    np.testing.assert_allclose(q, end, rtol=1e-9)
 
 
 def test_fixed_point_beyond_the_search_range_is_not_a_number():

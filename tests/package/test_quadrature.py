@@ -25,6 +25,11 @@ def test_quadrature_splits_at_kinks_away_from_zero():
         np.testing.assert_allclose(got, float(expected), rtol=1e-12)
 
 
+def test_an_omitted_variance_is_one():
+    for mean in (gaussian_mean, raw_mean):
+        np.testing.assert_allclose(mean(np.square), 1.0, rtol=1e-12)
+
+
 def test_gaussian_mean_broadcasts_and_a_member_alone_is_the_same():
     q = np.geomspace(1e-3, 1e3, 2400).reshape(4, 600)
     together = gaussian_mean(lambda u: np.tanh(u) ** 2, q)

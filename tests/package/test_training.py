@@ -1,6 +1,7 @@
 """学習: 集団 ≡ 1 つずつの学習、記録、発散、誤りの知らせ方。"""
 
 import copy
+import io
 import sys
 from functools import partial
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from peers import torch
 
+from vgbook._progress import progress_bar
 from vgbook.activations import relu, tanh
 from vgbook.initializers import he, normal, xavier
 from vgbook.layers.normalization import BatchNorm, LayerNorm
@@ -250,6 +252,23 @@ def test_nothing_is_printed_where_there_is_no_terminal(capfd):
     fit(mlp([4, 3], relu, he(), rng=rng(1)), SGD(0.1), x, labels, steps=5, batch_size=8, rng=rng())
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stderr", "shown"),
+    [(Terminal(), True), (io.StringIO(), False), (None, False)],
+    ids=["端末", "ファイル", "出力先なし"],
+)
+def test_progress_is_shown_on_a_terminal_and_not_in_a_file(stderr, shown, monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with progress_bar(3, "学習") as bar:
+        assert bar.disable is not shown
 
 
 @pytest.mark.parametrize(
