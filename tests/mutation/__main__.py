@@ -65,9 +65,7 @@ def nearest_first(module: str, tests: list[str]) -> list[str]:
     return sorted(tests, key=lambda test: not test.startswith((path_of(module), *near)))
 
 
-def notices(
-    folder: Path, tests: list[str], *options: str, timeout: float | None = TIMEOUT
-) -> bool:
+def notices(folder: Path, tests: list[str], *options: str, timeout: float | None = TIMEOUT) -> bool:
     """``folder`` にある写しで、どれかの試験が失敗するか。"""
     (folder / "tests.txt").write_text("\n".join(tests), encoding="utf-8")
     pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider"]

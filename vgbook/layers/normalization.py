@@ -134,13 +134,7 @@ class BatchNorm:
     @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """正規化して γ 倍し β を足す。学習時は移動平均も進める。"""
-        members = self.params["gamma"].shape[:-2]
-        x = signal("x", x, width=self.n_in, members=members)
-        if np.broadcast_shapes(x.shape[:-2], members) != members:
-            raise ValueError(
-                f"x に、集団の軸 {members} にない余分な軸があります。時刻の軸をもつ列には、"
-                f"LayerNorm を使ってください。受け取った形: {x.shape}"
-            )
+        x = signal("x", x, width=self.n_in, members=self.params["gamma"].shape[:-2])
         if self.training:
             if x.shape[-2] < 2:
                 raise ValueError(
@@ -159,6 +153,12 @@ class BatchNorm:
         return y
 
     def _follow(self, mean: Array, var: Array, n_batch: int) -> None:
+        members = self.params["gamma"].shape[:-2]
+        if np.broadcast_shapes(mean.shape[:-2], members) != members:
+            raise ValueError(
+                f"x に、集団の軸 {members} にない余分な軸があります。時刻の軸をもつ列には、"
+                f"LayerNorm を使ってください。受け取った軸: {mean.shape[:-2]}"
+            )
         if self.unbiased:
             var = var * (n_batch / (n_batch - 1))
         self.running_mean += self.momentum * (mean - self.running_mean)
