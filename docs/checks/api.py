@@ -1,6 +1,5 @@
 """パッケージの docstring の式の検算。どれも、パッケージの計算した値と比べる。"""
 
-from operator import attrgetter
 
 import numpy as np
 
@@ -155,7 +154,7 @@ def updates(optimizer, rng, **states):
     def values():
         found = {"W": network[0].params["W"].copy()}
         return found | {
-            name: attrgetter(state)(optimizer).of(network)[0].copy()
+            name: getattr(optimizer, state).of(network)[0].copy()
             for name, state in states.items()
         }
 
@@ -209,7 +208,7 @@ def adam(rng):
 def adamw(rng):
     """2 回目の更新 (t = 2)。ε は 0.1。"""
     optimizer = optimizers.AdamW(0.3, betas=(0.6, 0.8), eps=0.1, weight_decay=0.7)
-    names = updates(optimizer, rng, m="adam.m", s="adam.s") | {r"\lambda": 0.7, "t": 2}
+    names = updates(optimizer, rng, m="m", s="s") | {r"\lambda": 0.7, "t": 2}
     return {**names, r"\beta_1": 0.6, r"\beta_2": 0.8, r"\varepsilon": 0.1}
 
 
