@@ -1,6 +1,5 @@
 """パッケージの docstring の式の検算。どれも、パッケージの計算した値と比べる。"""
 
-
 import numpy as np
 
 import vgbook as vg
@@ -154,8 +153,7 @@ def updates(optimizer, rng, **states):
     def values():
         found = {"W": network[0].params["W"].copy()}
         return found | {
-            name: getattr(optimizer, state).of(network)[0].copy()
-            for name, state in states.items()
+            name: getattr(optimizer, state).of(network)[0].copy() for name, state in states.items()
         }
 
     for _ in range(2):
