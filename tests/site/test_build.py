@@ -143,7 +143,7 @@ def good(write: Callable[..., Book]) -> Book:
 def test_a_cold_parallel_build_shows_numbers_equations_and_figures(good: Book):
     assert good.output("number") == "42"
     assert '<math xmlns="http://www.w3.org/1998/Math/MathML"' in good.page("number")
-    assert "式 (1.1)" in good.page("number")
+    assert "式\N{NO-BREAK SPACE}(1.1)" in good.page("number")
     assert 'alt="直線が右上がりに伸びる。"' in good.page("figure")
     assert "図 2.1" in good.page("figure")
 
@@ -204,15 +204,15 @@ def test_equations_are_numbered_by_chapter_and_on_other_pages_from_one(write: Ca
 
     book = write({name: page(name) for name in "abcxy"} | {"index": index("a\nb", "c")})
     assert book.build().returncode == 0
-    assert "式 (2.2)" in book.page("b")
-    assert "式 (3.2)" in book.page("c")
-    assert "式 (2)" in book.page("x")
-    assert "式 (2)" in book.page("y")
+    assert "式\N{NO-BREAK SPACE}(2.2)" in book.page("b")
+    assert "式\N{NO-BREAK SPACE}(3.2)" in book.page("c")
+    assert "式\N{NO-BREAK SPACE}(2)" in book.page("x")
+    assert "式\N{NO-BREAK SPACE}(2)" in book.page("y")
     assert book.build().stdout.count("writing output") <= 1  # 書き直す頁はない
     (book.docs / "d.md").write_text(page("d"), encoding="utf-8")
     (book.docs / "index.md").write_text(index("d\na\nb", "c"), encoding="utf-8")
     assert book.build().returncode == 0
-    assert "式 (4.2)" in book.page("c")  # 原稿は変わらないが、番号が変わった
+    assert "式\N{NO-BREAK SPACE}(4.2)" in book.page("c")  # 原稿は変わらないが、番号が変わった
 
 
 def test_a_published_book_can_be_found_and_shared(write: Callable[..., Book]):

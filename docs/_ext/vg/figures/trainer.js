@@ -25,7 +25,7 @@ for (const box of document.querySelectorAll(".vg-trainer")) {
   const sentence = (now, updates) => {
     if (diverged(now)) return `${updates}\u00a0回の更新の後：損失か δ が、数で表せる範囲を超えました。学習は発散しました。`;
     const ratio = now.delta[0] / now.delta.at(-1);
-    return `${updates}\u00a0回の更新の後：損失 ${now.loss.toFixed(2)}、正解率 ${Math.round(100 * now.accuracy)}\u00a0%。第 1\u00a0層の δ は、出力層の ${times(ratio)}です。`;
+    return `${updates}\u00a0回の更新の後：損失 ${now.loss.toFixed(2)}、正解率 ${Math.round(100 * now.accuracy)}\u00a0%。第\u00a01\u00a0層の δ は、出力層の ${times(ratio)}です。`;
   };
 
   function train() {

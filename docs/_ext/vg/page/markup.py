@@ -38,6 +38,8 @@ UNUSED = (
 )
 NEEDED_WITH = {  # 頁にこの字があるときだけ要る CSS と JavaScript
     "sphinx-design": "sd-",
+    "copybutton": 'class="highlight',
+    "clipboard": 'class="highlight',
     "figures.": 'class="vg-figure',
     "network.": 'class="vg-figure-live',
     "trainer.": "vg-trainer",
