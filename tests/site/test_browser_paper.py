@@ -50,7 +50,8 @@ PRINTED = """() => {
       ...all(".quiz-answer:not([open])"),
       ...all("article :is(figure, .vg-figure)").filter((figure) => !wide(figure)),
       ...all("article :is(p, ul, ol, dl, pre, table):not(.quiz-choices)") // 丸ごと次の頁へ送らない
-        .filter((box) => getComputedStyle(box).breakInside !== "auto" && !(box.tBodies?.[0].rows.length <= 12)),
+        .filter((box) => getComputedStyle(box).breakInside !== "auto")
+        .filter((box) => !(box.tBodies?.[0].rows.length <= 12)),
       ...all(".quiz-choices > li > label").filter((line) => wide(line) && wide(line) <= 300),
     ].map((box) => box.outerHTML.slice(0, 80));
 }"""
