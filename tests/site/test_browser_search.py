@@ -108,6 +108,12 @@ def test_the_appendix_tells_how_the_search_fared_on_queries_it_had_not_seen(
     assert [int(cell.removeprefix("  - ")) for cell in row] == list(figures)
 
 
+def test_the_appendix_names_the_unseen_lists_that_met_both_goals():
+    met = [name for name, (n, one, three) in FIRST.items() if one / n >= 0.90 and three / n >= 0.97]
+    page = (DOCS / "appendix" / "site.md").read_text(encoding="utf-8")
+    assert f"**両方に届いたのは、{'と'.join(met)}だけ**" in page
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_what_a_learner_asks_is_among_the_first_three(answers: dict[str, Answer], name: str):
     asked = {query: pages for query, pages in table(name).items() if pages}
