@@ -130,20 +130,54 @@ function show(pages, query, dict) {
   document.querySelector(".search-elsewhere").hidden = found.results.length > 0;
 }
 
+// --- 支度 ----------------------------------------------------------------------
+
+const SLICE = 8; // ミリ秒。画面を 1 度描くあいだの半分
+
+// 長い計算を、手の空いたときに少しずつ進める。返すのは、残りを続けて済ませ、結果をもらう関数。
+function gradually(steps) {
+  let step = { done: false };
+  const advance = (until) => {
+    while (!step.done && performance.now() < until) step = steps.next();
+  };
+  const slice = () => {
+    advance(performance.now() + SLICE);
+    if (!step.done) setTimeout(slice);
+  };
+  setTimeout(slice);
+  return () => {
+    advance(Infinity);
+    return step.value;
+  };
+}
+
+function* preparing() {
+  const pages = yield* prepare(SEARCH_PAGES), dict = yield* dictionary(SEARCH_WORDS);
+  pages.bank = yield* bank(pages, dict);
+  gradually(remembering(pages, dict));
+  return [pages, dict];
+}
+
+// 打ち間違いに備える。答えるだけなら、待たなくてよい。
+function* remembering(pages, dict) {
+  const words = yield* vocabulary(pages, dict);
+  pages.words ??= words;
+}
+
 if (typeof document !== "undefined") {
-  const pages = prepare(SEARCH_PAGES), dict = dictionary(SEARCH_WORDS);
+  const prepared = gradually(preparing());
+  const ask = (query) => {
+    const [pages, dict] = prepared();
+    show(pages, query, dict);
+  };
   const query = new URLSearchParams(location.search).get("q") ?? "";
   for (const input of document.querySelectorAll('input[name="q"]')) input.value = query;
   const input = document.querySelector(".search-form input");
   input.addEventListener("input", () => {
-    show(pages, input.value, dict);
+    ask(input.value);
     const url = input.value ? `?q=${encodeURIComponent(input.value)}` : location.pathname;
     if (location.protocol !== "file:") history.replaceState(null, "", url); // 戻ったときも、同じ問いが残る
   });
-  show(pages, query, dict);
+  if (query) ask(query);
   if (!query && matchMedia("(hover: hover)").matches) input.focus(); // 指の画面では、キーボードを勝手に出さない
-  setTimeout(() => {
-    pages.bank ??= bank(pages, dict);
-    pages.words ??= vocabulary(pages, dict); // 打ち間違いに備える
-  }, 300);
 }
