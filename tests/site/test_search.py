@@ -415,6 +415,21 @@ def test_the_data_of_the_book_hold_what_readers_see(book: Path):
     assert "import numpy" not in text  # コードは探さない
 
 
+def told(query: str, *pages: dict) -> str:
+    context = engine(*pages)
+    context.set("query", query)
+    said: str = context.eval("sentence(query, search(pages, query, dict))")
+    return said
+
+
+def test_the_summary_says_only_what_is_so():
+    book = (page("勾配消失", "勾配が小さくなる。"), page("初期値", "重みの初期値と勾配。"))
+    assert told("初期値", *book) == "「初期値」は 1 ページにあります。"
+    assert told("勾配と初期値", *book) == "「勾配と初期値」に近い順に示します。"
+    assert "賢" not in told("勾配が賢くならない", *book).replace("賢くならない", "")
+    assert told("勾配の歴史", *book).startswith("「歴史」は、この本にありません。")
+
+
 CLOCK = """
     let now = 0;
     const waiting = [], performance = { now: () => (now += 1) };  // 1 度見るたびに 1 ミリ秒

@@ -110,15 +110,16 @@ function entry({ page, hits, question }, terms) {
 const quoted = (parts) => parts.map((part) => `「${part.text}」`).join("");
 
 // 何が見つかり、何が見つからなかったか。
-function sentence(query, { missing, pieces, suggested, written, results }) {
-  const typed = query.trim();
+function sentence(query, { terms, missing, pieces, suggested, written, results }) {
+  const typed = query.trim(), absent = missing.filter((part) => !part.stem); // 「賢くならない」の「賢」だけでは、語にならない
   if (!typed) return "";
-  const more = results.length > SHOWN ? ` 上位 ${SHOWN} ページを示します。` : "";
-  const lacking = missing.length ? `${quoted(missing)}は、この本にありません。` : "";
+  const more = results.length > SHOWN ? `上位 ${SHOWN} ページです。` : "";
+  const lacking = absent.length ? `${quoted(absent)}は、この本にありません。` : "";
   if (!results.length) return `${lacking || `「${typed}」は、この本にありません。`}別の言い方や、短い語で探してください。`;
   if (!written.length) return `${lacking}近い問いに答えるページを示します。${more}`;
   if (suggested) return `「${typed}」は見つかりません。もしかして「${suggested}」：${written.length} ページにあります。${more}`;
-  if (missing.length) return `${lacking}${pieces.length ? quoted(pieces) : "ほかの語"}のあるページを示します。${more}`;
+  if (absent.length) return `${lacking}${pieces.length ? quoted(pieces) : "ほかの語"}のあるページを示します。${more}`;
+  if (terms.length > 1) return `「${typed}」に近い順に示します。${more}`;
   return `「${typed}」は ${written.length} ページにあります。${more}`;
 }
 
