@@ -58,10 +58,11 @@ class Activation:
     Raises
     ------
     TypeError
-        ``name`` が文字列でないとき、``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルで
-        ないとき、実数でない入力を渡したとき。
+        ``name`` が文字列でないとき、``f`` か ``df`` が配列を受け取って配列を返す関数でないとき、
+        ``kinks`` が実数のタプルでないとき、実数でない入力を渡したとき。
     ValueError
-        長さのそろわないリストや、値を隠した配列を渡したとき。
+        ``f`` か ``df`` の返す形が違うか、渡した配列を書き換えるとき、長さのそろわないリストや、
+        値を隠した配列を渡したとき。
 
     Examples
     --------
@@ -79,8 +80,8 @@ class Activation:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
-        check_callable("f", self.f)
-        check_callable("df", self.df)
+        _check_elementwise("f", self.f, [(2, 3)])
+        _check_elementwise("df", self.df, [(2, 3), ()])  # どこでも同じ傾きなら、1 つの数でよい
         check_kinks(self.kinks)
 
     @np.errstate(under="ignore")
@@ -95,6 +96,30 @@ class Activation:
 
     def __repr__(self) -> str:
         return self.name
+
+
+def _check_elementwise(name: str, function: Callable[[Array], Array], shapes: list[Any]) -> None:
+    """小さな配列を渡し、それを書き換えずに、``shapes`` のどれかの形の配列が返ることを確かめる。"""
+    check_callable(name, function)
+    z = np.array([[-1.5, 0.25, 0.5], [1.0, 2.0, 3.0]])
+    kept = z.copy()
+    try:
+        with np.errstate(all="ignore"):
+            y = function(z)
+    except Exception as error:
+        raise TypeError(
+            f"{name} には、配列を受け取る関数 (math.tanh でなく np.tanh など) を渡してください。"
+            f"形 {z.shape} の配列を渡すと、エラーになりました。受け取った値: {function!r}"
+        ) from error
+    if not isinstance(y, np.ndarray | np.number | int | float):
+        raise TypeError(
+            f"{name} は NumPy の配列を返さなければなりません。受け取った型: {type(y).__name__}"
+        )
+    if np.shape(y) not in shapes or not np.array_equal(z, kept):
+        raise ValueError(
+            f"{name} は、渡された配列を書き換えずに、同じ形の新しい配列を返さなければなりません。"
+            f"渡した形: {z.shape}、受け取った形: {np.shape(y)}"
+        )
 
 
 def check_activation(name: str, value: object) -> None:

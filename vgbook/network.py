@@ -4,18 +4,24 @@
 2 つ目のループが残していく δ の列が、勾配消失そのものです。
 """
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from vgbook._calls import spoken
 from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers.affine import Activate, Affine, Layer, check_layers, leaves
+from vgbook.layers._structure import check_layers, check_param, is_layer, leaves
+from vgbook.layers.affine import Activate, Affine, Layer
+
+_SWITCHING = Lock()
 
 
 class Network:
@@ -43,6 +49,12 @@ class Network:
     array([[3., 3.]])
     """
 
+    _mark: object = None
+    _awaited = False  # 逆伝播を待っている順伝播があるか
+    _inside = 0  # 推論に切り替えている with の数
+    _switched: Sequence[Any] = ()
+
+    @spoken
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = check_layers("layers", layers)
 
@@ -66,6 +78,7 @@ class Network:
         x = signal("x", x)
         for layer in self:
             x = layer.forward(x)
+        self.passed()  # ほかの順伝播が割り込んだら、backward が気づくように
         return x
 
     def backward(self, dy: Array) -> Array:
@@ -78,37 +91,59 @@ class Network:
     def gradients(self, dy: Array) -> None:
         """学習用の逆伝播。入力での勾配は誰も使わないので、最初の層ではその行列積を省く。"""
         dy = self._upstream(dy)
-        first, *later = self.layers
-        for layer in reversed(later):
+        for layer in reversed(self.layers[1:]):
             dy = layer.backward(dy)
-        if isinstance(first, Affine):
-            first.gradients(dy)
-        else:
-            first.backward(dy)
+        for first in self.layers[:1]:
+            first.gradients(dy) if isinstance(first, Affine) else first.backward(dy)
+
+    def passed(self) -> None:
+        """順伝播が済んだ印を、どの層にも付ける。同じ層をほかの network が使えば、印が変わる。"""
+        self._mark, self._awaited = object(), True
+        for layer in self.leaves():
+            if hasattr(layer, "__dict__"):
+                vars(layer)["_mark"] = self._mark
 
     def _upstream(self, dy: Array) -> Array:
-        """出力での勾配を確かめる。作った後に並べ替えた層の重なりも、間違った勾配になる前に断る。"""
-        distinct = {id(layer) for layer in self.leaves()}
-        if len(distinct) < sum(1 for _ in self.leaves()):
+        """出力での勾配を確かめる。層の重なりも、よその順伝播も、間違った勾配になる前に断る。"""
+        layers = list(self.leaves())
+        if len({id(layer) for layer in layers}) < len(layers):
             check_layers("layers", self.layers)
+        if any(getattr(layer, "_mark", self._mark) is not self._mark for layer in layers):
+            raise RuntimeError(
+                "層に残っている値が、この network の最後の forward のものではありません。その後に、"
+                "predict か、同じ層をもつ別の network の順伝播が通っています。もう一度 forward を"
+                f"呼んでから backward してください。受け取った network: {self!r}"
+            )
+        self._awaited = False
         return signal("dy", dy)
 
     def predict(self, x: Array) -> Array:
         """推論の順伝播。バッチ正規化はバッチの統計ではなく移動平均を使う。"""
+        awaited = self._awaited
         with self.inference():
-            return self.forward(x)
+            y = self.forward(x)
+        self._awaited = awaited
+        if awaited:  # 逆伝播を待っている順伝播の値を、推論の値が消した
+            self._mark = object()
+        return y
 
     @contextmanager
     def inference(self) -> Iterator[None]:
         """この ``with`` の中だけ、バッチ正規化を推論に切り替える。"""
-        switched = [layer for layer in self.leaves() if getattr(layer, "training", False)]
-        for layer in switched:
-            layer.training = False  # type: ignore[attr-defined]
+        with _SWITCHING:  # 並んだスレッドの 1 つが先に終わっても、ほかのスレッドは推論のまま
+            if not self._inside:
+                self._switched = [la for la in self.leaves() if getattr(la, "training", False)]
+            self._inside += 1
+            for layer in self._switched:
+                layer.training = False
         try:
             yield
         finally:
-            for layer in switched:
-                layer.training = True  # type: ignore[attr-defined]
+            with _SWITCHING:
+                self._inside -= 1
+                if not self._inside:
+                    for layer in self._switched:
+                        layer.training = True
 
     def pairs(self) -> Iterator[tuple[Array, Array]]:
         """学習する配列とその勾配の組を、入力側の層から順に返す。勾配は逆伝播が残す。"""
@@ -120,13 +155,7 @@ class Network:
                 )
             for name, param in layer.params.items():
                 grad = np.asarray(layer.grads[name])
-                trained = isinstance(param, np.ndarray) and param.dtype.kind == "f"
-                if not (trained and param.flags.writeable):
-                    raise TypeError(
-                        "params の値には、書き換えられる浮動小数点数の配列 (ndarray) を入れて"
-                        "ください。数や整数、書き込み禁止の配列は、その場で学習できません。"
-                        f"層 {layer!r} の {name} に受け取った値: {param!r}"
-                    )
+                check_param(layer, name, param, trained=True)
                 if grad.shape != param.shape:
                     raise RuntimeError(
                         "勾配の形が重みと違うので、学習できません。入力や dy に、集団の軸にない"
@@ -191,6 +220,7 @@ class Normalization(Protocol):
         """n 個のユニットを正規化する層を返す。"""
 
 
+@spoken
 def mlp(
     widths: Sequence[int],
     activation: Activation,
@@ -265,11 +295,27 @@ def mlp(
         layers.append(Affine(_cast(members, dtype)))
         if W is not weights[-1]:
             if norm is not None:
-                layers.append(norm(W.shape[-1], ensemble=ensemble, dtype=dtype))
+                layers.append(_normalization(norm, W.shape[-1], ensemble, dtype))
             layers.append(Activate(activation))
     if output is not identity:
         layers.append(Activate(output))
     return Network(layers)
+
+
+def _normalization(norm: Normalization, n: int, ensemble: Shape, dtype: np.dtype[Any]) -> Layer:
+    layer = norm(n, ensemble=ensemble, dtype=dtype)
+    if not is_layer(layer):
+        raise TypeError(f"norm は層を返さなければなりません。受け取った値: {layer!r}")
+    return layer
+
+
+def _makes_layers(norm: object) -> bool:
+    """``norm(n, ensemble=…, dtype=…)`` と呼べるか。"""
+    try:
+        inspect.signature(norm).bind(1, ensemble=(), dtype=float)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(norm, Activation | Initializer)
 
 
 def _cast(W: Array, dtype: np.dtype[Any]) -> Array:
@@ -313,8 +359,9 @@ def _check_parts(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
             f"渡してください。受け取った値: {inits!r}"
         )
-    if norm is not None and (not callable(norm) or isinstance(norm, Activation | Initializer)):
+    if norm is not None and not _makes_layers(norm):
         raise TypeError(
-            "norm には BatchNorm、LayerNorm、その functools.partial か None を渡してください。"
+            "norm には BatchNorm、LayerNorm、その functools.partial のように、"
+            "norm(ユニットの数, ensemble=…, dtype=…) と呼べるものか、None を渡してください。"
             f"受け取った値: {norm!r}"
         )

@@ -6,6 +6,7 @@
 
 import datetime
 import inspect
+import math
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,6 +71,10 @@ del FRACTION["0"]
 FLAG = {"文字列": "no", "整数": 1, "None": None, "配列": np.array([True])}
 SHAPE = {"整数": 3, "None": None, "文字列": "ab", "0": (0,), "小数": (1.5,), "集合": {3}}
 FUNCTION = {"整数": 3, "文字列": "f", "配列": X, "None": None}
+ELEMENTWISE = {
+    "数の関数": math.tanh, "リストを返す": lambda z: z.tolist(), "何も返さない": lambda z: None,
+    "和": lambda z: z.sum(axis=-1), "書き換える": lambda z: np.tanh(z, out=z),
+}  # fmt: skip
 LOSS = FUNCTION | {
     "損失だけ": lambda y, t: 0.5,
     "標本ごとの損失": lambda y, t: (np.ones(len(y)), y),
@@ -243,7 +248,9 @@ KINDS: dict[str, Kind] = {
     "output": activation,
     "init": Kind(vg.he, lambda: INIT),
     "inits": Kind(vg.he, lambda: INIT),
-    "norm": fixed(vg.BatchNorm, {"層": vg.BatchNorm(5), "文字列": "batch", "数": 3, "値": vg.relu}),
+    "norm": fixed(vg.BatchNorm, {"層": vg.BatchNorm(5), "文字列": "batch", "数": 3, "値": vg.relu,
+        "アフィン": vg.Affine, "型": dict, "引数がない": lambda: None,
+        "層を返さない": lambda n, **_: n}),
     "loss": fixed(vg.softmax_cross_entropy, LOSS),
     "watch": fixed(lambda step, network: None, without(FUNCTION, "None")),
     "run": fixed(mean, FUNCTION | {
@@ -295,7 +302,8 @@ OVERRIDES: dict[tuple[str, str], Kind] = {
     ("gaussian_mean", "f"): fixed(np.square, FUNCTION),
     ("pair_mean", "f"): fixed(np.square, FUNCTION),
     ("per_layer", "layers"): Kind(lambda: [X], lambda: {"空": [], "None": None, "配列": X}),
-    ("Activation", "f"): fixed(np.tanh, FUNCTION),
+    ("Activation", "f"): fixed(np.tanh, FUNCTION | ELEMENTWISE),
+    ("Activation", "df"): fixed(np.ones_like, FUNCTION | ELEMENTWISE),
     ("Recurrent", "b"): array(np.zeros((1, N_OUT)), lambda b: without(signal(b), "None")),
     ("sigmoid_cross_entropy", "logits"): array(X[:, :1], lambda y: matrix(y) | {"2 列": X[:, :2]}),
     ("sigmoid_cross_entropy", "labels"): Kind(

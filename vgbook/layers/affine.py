@@ -4,12 +4,11 @@
 配列に書き込みません。途中の値 (`x`, `z`, `h`) を残すのは、中を覗くことがこの本の目的だからです。
 """
 
-from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 
+from vgbook._calls import spoken
 from vgbook._edge import Array, check_real, signal, upstream
 from vgbook.activations import Activation, check_activation
 
@@ -24,8 +23,9 @@ class Layer(Protocol):
 
     Notes
     -----
-    `forward` も `backward` も、受け取った配列に書き込みません。中に層をもつ層は、その列を
-    ``branch`` に入れます。推論への切り替えも診断も、そこをたどって中の層に届きます。
+    `forward` も `backward` も、受け取った配列に書き込みません。中に層をもつ層は、`Residual` の
+    ように、その列を ``branch`` に入れ、その重みと勾配を ``params`` と ``grads`` にも並べます。
+    推論への切り替えも診断も ``branch`` をたどり、学習は ``params`` を書き換えるからです。
     """
 
     params: dict[str, Array]
@@ -79,6 +79,7 @@ class Affine:
            [1., 0.]])
     """
 
+    @spoken
     def __init__(self, W: Array, b: Array | None = None) -> None:
         W = own_array("W", W)
         shape = (*W.shape[:-2], 1, W.shape[-1])
@@ -98,10 +99,10 @@ class Affine:
     @np.errstate(under="ignore")  # 深いネットワークの小さな値は 0 に丸めてよい
     def forward(self, x: Array) -> Array:
         """z = xW + b。"""
-        W = self.params["W"]
+        W, b = weights(self.params, "W", "b")
         self.x = x = signal("x", x, width=self.n_in, members=W.shape[:-2])
         z: Array = x @ W
-        z += self.params["b"]  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
+        z += b  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
         return z
 
     @np.errstate(under="ignore")
@@ -149,6 +150,7 @@ class Activate:
     array([[0., 5.]])
     """
 
+    @spoken
     def __init__(self, activation: Activation) -> None:
         check_activation("activation", activation)
         self.activation = activation
@@ -190,66 +192,36 @@ def own_array(name: str, value: object, shape: tuple[int, ...] | None = None) ->
     return np.array(array)
 
 
-def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """残差ブロックの枝を、入れ子でもすべてほどいて、層を計算の順に 1 つずつ返す。
+def weights(params: dict[str, Array], *names: str) -> list[Array]:
+    """``params`` の配列を名前の順に返す。消されたり、合わないものに替えられたりしていれば断る。
+
+    形は最初の配列に合わせる。W で始まる 2 つ目は正方行列、W で始まらないものは 1 行の配列になる。
 
     Examples
     --------
-    >>> from vgbook.layers.residual import Residual
-    >>> W = np.eye(2)
-    >>> list(leaves([Affine(W), Residual([Residual([Affine(W)])])]))
-    [Affine(2, 2), Affine(2, 2)]
+    >>> weights({"b": np.zeros((1, 3)), "W": np.ones((2, 3))}, "W", "b")[0].shape
+    (2, 3)
     """
-    for layer in layers:
-        branch = getattr(layer, "branch", None)
-        if branch is None:
-            yield layer
-        else:
-            yield from leaves(branch)
-
-
-def check_layers(name: str, layers: object) -> list[Layer]:
-    """``layers`` が層の列で、どの層も、どの重みの配列も 1 度だけ現れることを確かめる。"""
-    if not isinstance(layers, Sequence) or not all(map(_is_layer, layers)):
-        raise TypeError(
-            f"{name} には層 (Affine など) のリストを渡してください。Network を中に入れるときは、"
-            f"*network.layers とほどきます。受け取った値: {layers!r}"
-        )
-    found = list(leaves(layers))
-    for i, layer in enumerate(found):
-        if any(layer is before for before in found[:i]):
-            raise ValueError(
-                f"{name} の層は、どれも別のオブジェクトにしてください。層は順伝播の値を 1 回ぶん"
-                "しか残さないので、同じ層を 2 度通すと逆伝播の勾配が間違います。"
-                f"2 度現れた層: {layer!r}、受け取った値: {layers!r}"
-            )
-    arrays = [a for layer in found for a in layer.params.values() if isinstance(a, np.ndarray)]
-    if _any_shared(arrays):
+    if missing := [name for name in names if name not in params]:
         raise ValueError(
-            f"{name} の params の配列は、どれも別の配列にしてください。2 つの重みが同じ値を"
-            "分け合うと、その勾配は 2 つの和になり、層ごとの逆伝播では求まりません。"
-            f"受け取った値: {layers!r}"
+            f"層の params には {'、'.join(names)} の配列が必要です。使わないバイアスは、消さずに"
+            f" 0 にします。ない名前: {'、'.join(missing)}、受け取った名前: {list(params)}"
         )
-    return list(layers)
-
-
-def _any_shared(arrays: list[Array]) -> bool:
-    """同じ値を分け合う 2 つがあるか。1 つの配列を列で分けたものは、分け合わない。"""
-    placed = sorted((*byte_bounds(array), i) for i, array in enumerate(arrays))
-    return any(
-        np.shares_memory(arrays[i], arrays[j])
-        for k, (_, end, i) in enumerate(placed)
-        for start, _, j in placed[k + 1 :]
-        if start < end
-    )
-
-
-def _is_layer(value: object) -> bool:
-    """`Layer` の約束を守るオブジェクトか。クラスそのもの (`Affine` など) は層ではない。"""
-    methods = (getattr(value, name, None) for name in ("forward", "backward"))
-    arrays = (getattr(value, name, None) for name in ("params", "grads"))
-    return (
-        not isinstance(value, type)
-        and all(map(callable, methods))
-        and all(isinstance(array, dict) for array in arrays)
-    )
+    arrays = [params[name] for name in names]
+    for name, array in zip(names, arrays, strict=True):
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim < 2:
+            raise TypeError(
+                f"層の params の {name} には、2 次元以上の浮動小数点数の配列 (ndarray) を入れて"
+                f"ください。受け取った値: {array!r}"
+            )
+        *members, _, n = arrays[0].shape
+        if name.startswith("W"):
+            fits = array is arrays[0] or array.shape == (*members, n, n)
+        else:
+            fits = array.shape[-2:] in ((1, n), (1, 1)) and array.ndim <= len(members) + 2
+        if not fits:
+            raise ValueError(
+                f"層の params の {name} の形が、{names[0]} の形 {arrays[0].shape} に合いません。"
+                f"受け取った形: {array.shape}"
+            )
+    return arrays

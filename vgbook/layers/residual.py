@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vgbook._calls import spoken
 from vgbook._edge import Array, check_positive, signal
-from vgbook.layers.affine import Layer, check_layers
+from vgbook.layers._structure import check_layers
+from vgbook.layers.affine import Layer
 
 
 class Residual:
@@ -46,6 +48,7 @@ class Residual:
     array([[3., 4.]])
     """
 
+    @spoken
     def __init__(self, branch: Sequence[Layer], scale: float = 1.0) -> None:
         self.branch = check_layers("branch", branch)
         if not self.branch:
