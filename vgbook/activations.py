@@ -58,11 +58,10 @@ class Activation:
     Raises
     ------
     TypeError
-        ``name`` が文字列でないとき、``f`` か ``df`` が配列を受け取って配列を返す関数でないとき、
-        ``kinks`` が実数のタプルでないとき、実数でない入力を渡したとき。
+        ``name`` が文字列でないとき、``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルで
+        ないとき、実数でない入力を渡したとき。
     ValueError
-        ``f`` か ``df`` の返す形が違うか、渡した配列を書き換えるとき、長さのそろわないリストや、
-        値を隠した配列を渡したとき。
+        長さのそろわないリストや、値を隠した配列を渡したとき。
 
     Examples
     --------
@@ -80,8 +79,8 @@ class Activation:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
-        _check_elementwise("f", self.f, [(2, 3)])
-        _check_elementwise("df", self.df, [(2, 3), ()])  # どこでも同じ傾きなら、1 つの数でよい
+        check_callable("f", self.f)
+        check_callable("df", self.df)
         check_kinks(self.kinks)
 
     @np.errstate(under="ignore")
@@ -100,7 +99,6 @@ class Activation:
 
 def _check_elementwise(name: str, function: Callable[[Array], Array], shapes: list[Any]) -> None:
     """小さな配列を渡し、それを書き換えずに、``shapes`` のどれかの形の配列が返ることを確かめる。"""
-    check_callable(name, function)
     z = np.array([[-1.5, 0.25, 0.5], [1.0, 2.0, 3.0]])
     kept = z.copy()
     try:
@@ -116,19 +114,25 @@ def _check_elementwise(name: str, function: Callable[[Array], Array], shapes: li
             f"{name} は NumPy の配列を返さなければなりません。受け取った型: {type(y).__name__}"
         )
     if np.shape(y) not in shapes or not np.array_equal(z, kept):
-        raise ValueError(
+        raise TypeError(
             f"{name} は、渡された配列を書き換えずに、同じ形の新しい配列を返さなければなりません。"
             f"渡した形: {z.shape}、受け取った形: {np.shape(y)}"
         )
 
 
 def check_activation(name: str, value: object) -> None:
-    """``value`` が Activation であることを確かめる。`leaky_relu` のような作り手そのものは断る。"""
+    """``value`` が、どの配列にも使える Activation であることを確かめる。
+
+    `leaky_relu` のような作り手そのものも、数しか受け取らない関数や、配列を書き換える関数も断る。
+    """
     if not isinstance(value, Activation):
         raise TypeError(
             f"{name} には Activation (relu や leaky_relu(0.01) など) を渡してください。"
             f"受け取った値: {value!r}"
         )
+    _check_elementwise(f"{name} {value} の f", value.f, [(2, 3)])
+    # どこでも同じ傾きなら、1 つの数でよい
+    _check_elementwise(f"{name} {value} の df", value.df, [(2, 3), ()])
 
 
 def _as_float(z: ArrayLike) -> Array:

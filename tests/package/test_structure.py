@@ -272,5 +272,5 @@ def test_weights_that_are_no_plain_arrays_are_refused_before_they_are_used(way):
         lambda: diagnose(network, X, LABELS),
         lambda: lsuv(network, X),
     ):
-        with pytest.raises(TypeError, match="params の値には.*受け取った値"):
+        with pytest.raises(TypeError, match=r"params の値には.*受け取った値"):
             use()

@@ -10,6 +10,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,10 +72,6 @@ del FRACTION["0"]
 FLAG = {"文字列": "no", "整数": 1, "None": None, "配列": np.array([True])}
 SHAPE = {"整数": 3, "None": None, "文字列": "ab", "0": (0,), "小数": (1.5,), "集合": {3}}
 FUNCTION = {"整数": 3, "文字列": "f", "配列": X, "None": None}
-ELEMENTWISE = {
-    "数の関数": math.tanh, "リストを返す": lambda z: z.tolist(), "何も返さない": lambda z: None,
-    "和": lambda z: z.sum(axis=-1), "書き換える": lambda z: np.tanh(z, out=z),
-}  # fmt: skip
 LOSS = FUNCTION | {
     "損失だけ": lambda y, t: 0.5,
     "標本ごとの損失": lambda y, t: (np.ones(len(y)), y),
@@ -85,6 +82,17 @@ RNG = {"種": 0, "None": None, "文字列": "rng", "モジュール": np.random}
 RNG |= {"昔の型": np.random.RandomState(0), "ビット列": np.random.PCG64(0)}
 DTYPE = {"int": int, "複素数": complex, "float16": np.float16, "文字列": "bogus", "物": object}
 ACTIVATION = {"作り手": vg.leaky_relu, "関数": np.tanh, "文字列": "relu", "None": None, "数": 1}
+ACTIVATION |= {
+    f"{label} {part}": replace(vg.tanh, **{part: bad})
+    for part in ("f", "df")
+    for label, bad in {
+        "数の関数": math.tanh,
+        "リストを返す": lambda z: z.tolist(),
+        "何も返さない": lambda z: None,
+        "和": lambda z: z.sum(axis=-1),
+        "書き換える": lambda z: np.tanh(z, out=z),
+    }.items()
+}
 ACTIVATION |= {"層": vg.Activate(vg.relu), "リスト": [vg.relu]}
 INIT = {"作り手": vg.he, "数": 0.01, "文字列": "he", "配列": np.ones((4, 5)), "空": []}
 INIT |= {"作り手のリスト": [vg.he, vg.xavier], "辞書": {}}
@@ -302,8 +310,7 @@ OVERRIDES: dict[tuple[str, str], Kind] = {
     ("gaussian_mean", "f"): fixed(np.square, FUNCTION),
     ("pair_mean", "f"): fixed(np.square, FUNCTION),
     ("per_layer", "layers"): Kind(lambda: [X], lambda: {"空": [], "None": None, "配列": X}),
-    ("Activation", "f"): fixed(np.tanh, FUNCTION | ELEMENTWISE),
-    ("Activation", "df"): fixed(np.ones_like, FUNCTION | ELEMENTWISE),
+    ("Activation", "f"): fixed(np.tanh, FUNCTION),
     ("Recurrent", "b"): array(np.zeros((1, N_OUT)), lambda b: without(signal(b), "None")),
     ("sigmoid_cross_entropy", "logits"): array(X[:, :1], lambda y: matrix(y) | {"2 列": X[:, :2]}),
     ("sigmoid_cross_entropy", "labels"): Kind(

@@ -177,7 +177,7 @@ class BatchNorm:
         beta = dy.sum(axis=-2, keepdims=True)
         self.grads = {"gamma": gamma, "beta": beta}
         scale: Array = self.params["gamma"] * self.inv_std
-        if not self.by_batch:
+        if not getattr(self, "by_batch", self.training):
             return dy * scale
         # 式の 2 つの平均は dβ/N と dγ/N なので、もう一度とらなくてよい
         n_batch = dy.shape[-2]
