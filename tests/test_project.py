@@ -350,7 +350,6 @@ def test_the_reading_order_of_the_legend_is_an_order_of_imports():
     for module in MODULES:
         place = order.index(room(module.__name__))
         used = {room(name) for name in imported_modules(module, later=False)} - {
-            "_calls",
             "_edge",
             "_progress",
         }

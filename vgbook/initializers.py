@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._calls import spoken
 from vgbook._edge import (
     Array,
     Shape,
@@ -122,7 +121,6 @@ class Initializer:
         copies = f", copies={self.copies}" if self.copies else ""
         return f"Initializer({self.name!r}, gain={self.gain!r}{copies})"
 
-    @spoken
     def __call__(self, n_in: int, n_out: int, *, rng: np.random.Generator) -> Array:
         """重み W を引く。
 
@@ -386,7 +384,6 @@ def glorot_uniform(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     return Initializer("glorot_uniform", _uniform, _fan_average, _spread("gain", gain), copies)
 
 
-@spoken
 def he(*, slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     r"""He の初期値。
 
@@ -461,7 +458,6 @@ def orthogonal(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     return Initializer("orthogonal", _haar, _one, _spread("gain", gain), copies)
 
 
-@spoken
 def stack(*inits: Initializer, copies: Shape = ()) -> Initializer:
     """いくつかの初期値を、集団の軸に並べて 1 つにする。
 

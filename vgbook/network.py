@@ -8,20 +8,16 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers._structure import check_layers, check_param, is_layer, leaves
+from vgbook.layers._structure import check_layers, check_param, leaves
 from vgbook.layers.affine import Activate, Affine, Layer
-
-_SWITCHING = Lock()
 
 
 class Network:
@@ -49,12 +45,8 @@ class Network:
     array([[3., 3.]])
     """
 
-    _mark: object = None
-    _awaited = False  # 逆伝播を待っている順伝播があるか
-    _inside = 0  # 推論に切り替えている with の数
-    _switched: Sequence[Any] = ()
+    _pass: object = None
 
-    @spoken
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = check_layers("layers", layers)
 
@@ -78,7 +70,7 @@ class Network:
         x = signal("x", x)
         for layer in self:
             x = layer.forward(x)
-        self.passed()  # ほかの順伝播が割り込んだら、backward が気づくように
+        self._sign()
         return x
 
     def backward(self, dy: Array) -> Array:
@@ -91,59 +83,51 @@ class Network:
     def gradients(self, dy: Array) -> None:
         """学習用の逆伝播。入力での勾配は誰も使わないので、最初の層ではその行列積を省く。"""
         dy = self._upstream(dy)
-        for layer in reversed(self.layers[1:]):
+        first, *later = self.layers
+        for layer in reversed(later):
             dy = layer.backward(dy)
-        for first in self.layers[:1]:
-            first.gradients(dy) if isinstance(first, Affine) else first.backward(dy)
+        if isinstance(first, Affine):
+            first.gradients(dy)
+        else:
+            first.backward(dy)
 
-    def passed(self) -> None:
-        """順伝播が済んだ印を、どの層にも付ける。同じ層をほかの network が使えば、印が変わる。"""
-        self._mark, self._awaited = object(), True
+    def _sign(self) -> None:
+        """層に残った値が、この順伝播のものだという印を付ける。"""
+        self._pass = object()
         for layer in self.leaves():
             if hasattr(layer, "__dict__"):
-                vars(layer)["_mark"] = self._mark
+                layer._pass = self._pass  # type: ignore[attr-defined]
 
     def _upstream(self, dy: Array) -> Array:
         """出力での勾配を確かめる。層の重なりも、よその順伝播も、間違った勾配になる前に断る。"""
         layers = list(self.leaves())
         if len({id(layer) for layer in layers}) < len(layers):
             check_layers("layers", self.layers)
-        if any(getattr(layer, "_mark", self._mark) is not self._mark for layer in layers):
+        if any(getattr(layer, "_pass", self._pass) is not self._pass for layer in layers):
             raise RuntimeError(
-                "層に残っている値が、この network の最後の forward のものではありません。その後に、"
-                "predict か、同じ層をもつ別の network の順伝播が通っています。もう一度 forward を"
-                f"呼んでから backward してください。受け取った network: {self!r}"
+                "層に残る値が、predict か、同じ層をもつ別の network のものに変わっています。"
+                f"もう一度 forward を呼んでから backward してください。受け取った network: {self!r}"
             )
-        self._awaited = False
         return signal("dy", dy)
 
     def predict(self, x: Array) -> Array:
         """推論の順伝播。バッチ正規化はバッチの統計ではなく移動平均を使う。"""
-        awaited = self._awaited
         with self.inference():
             y = self.forward(x)
-        self._awaited = awaited
-        if awaited:  # 逆伝播を待っている順伝播の値を、推論の値が消した
-            self._mark = object()
+        self._pass = None  # 層に残るのは推論の値。学習の逆伝播には使わせない
         return y
 
     @contextmanager
     def inference(self) -> Iterator[None]:
         """この ``with`` の中だけ、バッチ正規化を推論に切り替える。"""
-        with _SWITCHING:  # 並んだスレッドの 1 つが先に終わっても、ほかのスレッドは推論のまま
-            if not self._inside:
-                self._switched = [la for la in self.leaves() if getattr(la, "training", False)]
-            self._inside += 1
-            for layer in self._switched:
-                layer.training = False
+        switched = [layer for layer in self.leaves() if getattr(layer, "training", False)]
+        for layer in switched:
+            layer.training = False  # type: ignore[attr-defined]
         try:
             yield
         finally:
-            with _SWITCHING:
-                self._inside -= 1
-                if not self._inside:
-                    for layer in self._switched:
-                        layer.training = True
+            for layer in switched:
+                layer.training = True  # type: ignore[attr-defined]
 
     def pairs(self) -> Iterator[tuple[Array, Array]]:
         """学習する配列とその勾配の組を、入力側の層から順に返す。勾配は逆伝播が残す。"""
@@ -220,7 +204,6 @@ class Normalization(Protocol):
         """n 個のユニットを正規化する層を返す。"""
 
 
-@spoken
 def mlp(
     widths: Sequence[int],
     activation: Activation,
@@ -295,18 +278,11 @@ def mlp(
         layers.append(Affine(_cast(members, dtype)))
         if W is not weights[-1]:
             if norm is not None:
-                layers.append(_normalization(norm, W.shape[-1], ensemble, dtype))
+                layers.append(norm(W.shape[-1], ensemble=ensemble, dtype=dtype))
             layers.append(Activate(activation))
     if output is not identity:
         layers.append(Activate(output))
     return Network(layers)
-
-
-def _normalization(norm: Normalization, n: int, ensemble: Shape, dtype: np.dtype[Any]) -> Layer:
-    layer = norm(n, ensemble=ensemble, dtype=dtype)
-    if not is_layer(layer):
-        raise TypeError(f"norm は層を返さなければなりません。受け取った値: {layer!r}")
-    return layer
 
 
 def _makes_layers(norm: object) -> bool:

@@ -137,7 +137,6 @@ def trace(network: Network, x: Array, d_output: Array) -> tuple[list[Array], lis
     outputs, gradients = [], []
     for layer in network:
         outputs.append(x := layer.forward(x))
-    network.passed()
     d = _like_output(d_output, x)
     for layer in reversed(network):
         gradients.append(d)

@@ -89,45 +89,6 @@ def test_a_bad_argument_is_refused_by_name(target, name):
     assert not faults
 
 
-KEYWORDS = [
-    (target, name)
-    for target, name in CASES
-    if (parameter := inspect.signature(target.call).parameters[name]).kind is parameter.KEYWORD_ONLY
-    and parameter.default is parameter.empty
-]
-ids_of_keywords = [f"{target.name}-{name}" for target, name in KEYWORDS]
-
-
-@pytest.mark.parametrize(("target", "name"), KEYWORDS, ids=ids_of_keywords)
-def test_a_keyword_that_is_left_out_is_asked_for_by_name(target, name):
-    arguments = {key: value for key, value in good_arguments(target).items() if key != name}
-    with pytest.raises(TypeError, match=rf"引数 {name} が足りません.*受け取った引数"):
-        call(target, arguments)
-
-
-NAMED = [
-    target
-    for target in TARGETS
-    if "." not in target.name
-    and not isinstance(target.call, type(he()))
-    and any(p.kind is p.KEYWORD_ONLY for p in inspect.signature(target.call).parameters.values())
-]
-
-
-@pytest.mark.parametrize("target", NAMED, ids=lambda target: target.name)
-def test_an_unknown_keyword_and_a_keyword_without_its_name_are_told(target):
-    with pytest.raises(TypeError, match=r"引数 epochs はありません.*受け取った引数"):
-        call(target, good_arguments(target) | {"epochs": 3})
-    arguments = good_arguments(target)
-    first = next(iter(inspect.signature(target.call).parameters))
-    if first in arguments:
-        with pytest.raises(TypeError, match=rf"引数 {first} を 2 度渡し.*受け取った引数"):
-            target.call(arguments[first], **arguments)
-    if target.name != "stack":  # いくつでも並べられる
-        with pytest.raises(TypeError, match=r"名前を付けずに渡せる引数は.*受け取った数: 9"):
-            target.call(*range(9))
-
-
 # ---- 中身が同じ配列は、どう作っても同じ答えになる
 
 

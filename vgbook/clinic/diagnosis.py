@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vgbook._calls import spoken
 from vgbook._edge import as_array, check_callable, check_data, check_flag, check_positive
 from vgbook.clinic.numpy_model import diagnose_network
 from vgbook.clinic.numpy_subject import Subject
@@ -20,7 +19,6 @@ from vgbook.training.losses import check_loss, softmax_cross_entropy
 from vgbook.training.optimizers import check_optimizer
 
 
-@spoken
 def diagnose(
     model: Any,
     x: Any,
@@ -136,7 +134,6 @@ def _subject(
     return Subject(network, x, labels, loss, optimizer)
 
 
-@spoken
 def watch(model: Any, optimizer: Any, *, every: int = 100, save: str | Path | None = None) -> Any:
     """学習のループを見張る。``with watch(model, optimizer) as w:`` と使う。
 

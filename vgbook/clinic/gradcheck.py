@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from vgbook._calls import spoken
 from vgbook._edge import (
     Array,
     as_array,
@@ -266,7 +265,6 @@ class Check(NamedTuple):
 
 
 @np.errstate(under="ignore")
-@spoken
 def check_gradients(
     network: Network,
     x: Array,

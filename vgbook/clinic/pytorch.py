@@ -10,14 +10,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, as_array, check_data
 from vgbook.activations import Activation, check_activation
 from vgbook.layers.affine import Activate, Affine, Layer
 from vgbook.network import Network
 
 
-@spoken
 def from_state_dict(
     state: Mapping[str, ArrayLike],
     activation: Activation,

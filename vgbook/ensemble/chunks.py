@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from vgbook._calls import spoken
 from vgbook._edge import (
     check_callable,
     check_count,
@@ -28,7 +27,6 @@ CACHE = 64 * 2**20
 呼ぶときに ``chunk`` で変えられます。"""
 
 
-@spoken
 def over_members(
     run: Run,
     init: Initializer,

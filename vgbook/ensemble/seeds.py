@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from vgbook._calls import spoken
 from vgbook._edge import check_callable
 from vgbook.ensemble.results import run_all
 
 
-@spoken
 def over_seeds(
     run: Callable[[np.random.Generator], Any],
     *,

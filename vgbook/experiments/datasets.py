@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, check_count, check_dtype, check_rng
 
 PathLike = str | os.PathLike[str]
@@ -34,7 +33,6 @@ class Dataset(NamedTuple):
     """試験用の正解のクラス、(n_test,)。"""
 
 
-@spoken
 def gaussian(n: int, d: int, *, rng: np.random.Generator, dtype: DTypeLike = float) -> Array:
     """標準正規分布 N(0, 1) に従うデータを作る。
 
@@ -70,7 +68,6 @@ def gaussian(n: int, d: int, *, rng: np.random.Generator, dtype: DTypeLike = flo
     return rng.standard_normal(shape).astype(check_dtype(dtype), copy=False)
 
 
-@spoken
 def digits(dtype: DTypeLike = float, *, n_train: int = 1000) -> Dataset:
     """scikit-learn に付属する 8×8 の手書き数字 1797 枚を、訓練用と試験用に分けて返す。
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, check_count
 from vgbook.activations import Activation
 from vgbook.ensemble.chunks import footprint, over_members, take
@@ -19,7 +18,6 @@ from vgbook.network import Normalization, mlp
 from vgbook.signals import Signals, per_layer, rms, signals
 
 
-@spoken
 def activation_distribution(
     activation: Activation,
     init: Initializer,
@@ -95,7 +93,6 @@ class Flow(NamedTuple):
         return dict.fromkeys(self._fields, ("seed", ..., "layer"))
 
 
-@spoken
 def gradient_flow(
     activation: Activation,
     init: Initializer,

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, check_count, check_data, check_labels, check_positive
 from vgbook.activations import Activation, relu, sigmoid
 from vgbook.ensemble.chunks import over_members
@@ -29,7 +28,6 @@ BOOK_STDS = np.logspace(0, -4, 16)
 """『ゼロから作る』6.3.2 の 16 通りの標準偏差 (1 から 10⁻⁴)。"""
 
 
-@spoken
 def compare_initializers(
     data: Dataset | None = None,
     *,
@@ -107,7 +105,6 @@ class BatchNormGrid(NamedTuple):
     """バッチ正規化あり。初期の重みとミニバッチは ``plain`` と同じ。"""
 
 
-@spoken
 def batch_norm_grid(
     data: Dataset | None = None,
     *,
@@ -196,7 +193,6 @@ class Speed(NamedTuple):
         return {"at": measured, "dW": layers, "update": layers, "loss": ("seed", "step", ...)}
 
 
-@spoken
 def learning_speed(
     data: Dataset | None = None,
     *,

@@ -20,17 +20,19 @@ def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     >>> list(leaves([Affine(W), Residual([Residual([Affine(W)])])]))
     [Affine(2, 2), Affine(2, 2)]
     """
+    return (layer for layer in _nodes(layers) if not hasattr(layer, "branch"))
+
+
+def _nodes(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """枝をもつ層も、その枝の中の層も、すべて返す。"""
     for layer in layers:
-        branch = getattr(layer, "branch", None)
-        if branch is None:
-            yield layer
-        else:
-            yield from leaves(branch)
+        yield layer
+        yield from _nodes(getattr(layer, "branch", ()))
 
 
 def check_layers(name: str, layers: object) -> list[Layer]:
     """``layers`` が層の列で、どの層も、どの重みの配列も 1 度だけ現れることを確かめる。"""
-    if not isinstance(layers, Sequence) or not all(map(is_layer, layers)):
+    if not isinstance(layers, Sequence) or not all(map(_is_layer, layers)):
         raise TypeError(
             f"{name} には層 (Affine など) のリストを渡してください。Network を中に入れるときは、"
             f"*network.layers とほどきます。受け取った値: {layers!r}"
@@ -54,7 +56,7 @@ def check_layers(name: str, layers: object) -> list[Layer]:
         )
     nodes = list(_nodes(layers))
     for node in nodes:
-        _check_hidden(name, node, nodes)
+        _check_inner(name, node, {id(each) for each in nodes})
     return list(layers)
 
 
@@ -64,40 +66,25 @@ def check_param(layer: Layer, key: str, value: object, *, trained: bool = False)
     array: Array = np.asarray(value) if plain else np.empty(0, object)
     if array.dtype.kind != "f" or not (array.flags.writeable or not trained):
         raise TypeError(
-            "params の値には、書き換えられる浮動小数点数の配列 (ndarray) を入れてください。"
-            "数、整数、リスト、マスク付き配列、書き込み禁止の配列は、その場で学習できません。"
+            "params の値には、浮動小数点数の、マスクも書き込み禁止もない配列を入れてください。"
             f"層 {type(layer).__name__} の {key} に受け取った値: {value!r}"
         )
     return array
 
 
-def _nodes(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """枝をもつ層も、その枝の中の層も、すべて返す。"""
-    for layer in layers:
-        yield layer
-        yield from _nodes(getattr(layer, "branch", ()))
-
-
-def _check_hidden(name: str, layer: Layer, nodes: list[Layer]) -> None:
-    """属性にもつ層が、学習からも、推論への切り替えや診断からも見えること。"""
-    known = {id(node) for node in nodes}
-    for key, value in getattr(layer, "__dict__", {}).items():
-        for inner in _layers_in(value):
-            if id(inner) not in known:
-                raise ValueError(
-                    f"{name} の層が、属性 {key} の中に、外から見えない層をもっています。中の層は、"
-                    "学習も、推論への切り替えも、診断もされません。中の層の列を branch に入れ、その"
-                    "重みと勾配を params と grads にも並べてください。"
-                    f"受け取った層: {layer!r}、隠れた層: {inner!r}"
-                )
+def _check_inner(name: str, layer: Layer, known: set[int]) -> None:
+    """層が中にもつ層は、``branch`` からも ``params`` からも届くこと。"""
+    owned = getattr(layer, "__dict__", {}).values()
+    hidden = [inner for value in owned for inner in _layers_in(value) if id(inner) not in known]
     arrays = {id(array) for array in layer.params.values()}
     for inner in _nodes(getattr(layer, "branch", ())):
-        if any(id(array) not in arrays for array in inner.params.values()):
-            raise ValueError(
-                f"{name} の層の branch の中の重みが、その層の params にありません。params にない"
-                "重みは学習しません。中の層の params と grads を、Residual のように並べてください。"
-                f"受け取った層: {layer!r}、届かない層: {inner!r}"
-            )
+        hidden += [inner] * any(id(array) not in arrays for array in inner.params.values())
+    if hidden:
+        raise ValueError(
+            f"{name} の層が中にもつ層は、Residual のように branch に並べ、重みを params に、勾配を"
+            " grads に入れてください。そうしないと、学習も、推論への切り替えも、診断もされません。"
+            f"受け取った層: {layer!r}、届かない層: {hidden[0]!r}"
+        )
 
 
 def _layers_in(value: object) -> Iterator[Layer]:
@@ -105,7 +92,7 @@ def _layers_in(value: object) -> Iterator[Layer]:
     if isinstance(value, list | tuple | dict):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _layers_in(item)
-    elif is_layer(value):
+    elif _is_layer(value):
         yield value  # type: ignore[misc]
     elif _goes_both_ways(value):
         yield from _layers_in(getattr(value, "layers", []))
@@ -122,7 +109,7 @@ def _any_shared(arrays: list[Array]) -> bool:
     )
 
 
-def is_layer(value: object) -> bool:
+def _is_layer(value: object) -> bool:
     """`Layer` の約束を守るオブジェクトか。クラスそのもの (`Affine` など) は層ではない。"""
     arrays = (getattr(value, name, None) for name in ("params", "grads"))
     return _goes_both_ways(value) and all(isinstance(array, dict) for array in arrays)

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import numpy as np
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, check_real, signal, upstream
 from vgbook.activations import Activation, check_activation
 
@@ -79,7 +78,6 @@ class Affine:
            [1., 0.]])
     """
 
-    @spoken
     def __init__(self, W: Array, b: Array | None = None) -> None:
         W = own_array("W", W)
         shape = (*W.shape[:-2], 1, W.shape[-1])
@@ -150,7 +148,6 @@ class Activate:
     array([[0., 5.]])
     """
 
-    @spoken
     def __init__(self, activation: Activation) -> None:
         check_activation("activation", activation)
         self.activation = activation
@@ -193,35 +190,15 @@ def own_array(name: str, value: object, shape: tuple[int, ...] | None = None) ->
 
 
 def weights(params: dict[str, Array], *names: str) -> list[Array]:
-    """``params`` の配列を名前の順に返す。消されたり、合わないものに替えられたりしていれば断る。
-
-    形は最初の配列に合わせる。W で始まる 2 つ目は正方行列、W で始まらないものは 1 行の配列になる。
-
-    Examples
-    --------
-    >>> weights({"b": np.zeros((1, 3)), "W": np.ones((2, 3))}, "W", "b")[0].shape
-    (2, 3)
-    """
-    if missing := [name for name in names if name not in params]:
-        raise ValueError(
-            f"層の params には {'、'.join(names)} の配列が必要です。使わないバイアスは、消さずに"
-            f" 0 にします。ない名前: {'、'.join(missing)}、受け取った名前: {list(params)}"
-        )
-    arrays = [params[name] for name in names]
+    """``params`` の配列を名前の順に返す。消されたり、合わない形に替えられたりしていれば断る。"""
+    arrays = [params.get(name) for name in names]
+    m, n = (0, 0, *np.shape(arrays[0]))[-2:]  # type: ignore[arg-type]
+    shapes = {"W": [(m, n)], "Wx": [(m, n)], "Wh": [(n, n)]}  # ほかは、ユニットごとの 1 行
     for name, array in zip(names, arrays, strict=True):
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim < 2:
-            raise TypeError(
-                f"層の params の {name} には、2 次元以上の浮動小数点数の配列 (ndarray) を入れて"
-                f"ください。受け取った値: {array!r}"
-            )
-        *members, _, n = arrays[0].shape
-        if name.startswith("W"):
-            fits = array is arrays[0] or array.shape == (*members, n, n)
-        else:
-            fits = array.shape[-2:] in ((1, n), (1, 1)) and array.ndim <= len(members) + 2
-        if not fits:
+        fits = shapes.get(name, [(1, n), (1, 1)])
+        if not isinstance(array, np.ndarray) or array.shape[-2:] not in fits:
             raise ValueError(
-                f"層の params の {name} の形が、{names[0]} の形 {arrays[0].shape} に合いません。"
-                f"受け取った形: {array.shape}"
+                f"層の params には {'、'.join(names)} の、形の合う配列が必要です (使わない b は 0 に"
+                f"します)。合わない名前: {name}、受け取った名前: {list(params)}、値: {array!r}"
             )
-    return arrays
+    return arrays  # type: ignore[return-value]

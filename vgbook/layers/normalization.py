@@ -8,7 +8,6 @@
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._calls import spoken
 from vgbook._edge import (
     Array,
     Shape,
@@ -100,7 +99,6 @@ class BatchNorm:
     array([-0.095,  1.75 ])
     """
 
-    @spoken
     def __init__(
         self,
         n: int,
@@ -220,7 +218,6 @@ class LayerNorm:
     array([[-1.225,  0.   ,  1.225]])
     """
 
-    @spoken
     def __init__(
         self, n: int, *, ensemble: Shape = (), eps: float = 1e-5, dtype: DTypeLike = float
     ) -> None:

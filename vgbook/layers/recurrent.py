@@ -6,7 +6,6 @@
 
 import numpy as np
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, signal, upstream
 from vgbook.activations import Activation, check_activation
 from vgbook.layers.affine import own_array, weights
@@ -59,7 +58,6 @@ class Recurrent:
     array([0.25, 0.5 , 1.  ])
     """
 
-    @spoken
     def __init__(
         self, Wx: Array, Wh: Array, activation: Activation, b: Array | None = None
     ) -> None:

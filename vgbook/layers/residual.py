@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, check_positive, signal
 from vgbook.layers._structure import check_layers
 from vgbook.layers.affine import Layer
@@ -48,7 +47,6 @@ class Residual:
     array([[3., 4.]])
     """
 
-    @spoken
     def __init__(self, branch: Sequence[Layer], scale: float = 1.0) -> None:
         self.branch = check_layers("branch", branch)
         if not self.branch:

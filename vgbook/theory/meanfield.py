@@ -27,7 +27,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, as_array, check_numbers, check_positive
 from vgbook.activations import Activation, check_activation
 from vgbook.theory.fixed_points import GRID, ROUNDING, find_root, follow
@@ -82,7 +81,6 @@ def length_map(
     return length
 
 
-@spoken
 def fixed_point(
     activation: Activation, sigma_w: ArrayLike, sigma_b: ArrayLike = 0.0, *, start: float = 1.0
 ) -> Array:
@@ -216,7 +214,6 @@ def critical_sigma_w(activation: Activation, sigma_b: ArrayLike = 0.0) -> Array:
     return np.where(growth <= ROUNDING * above, sigma_w, np.nan)[()]
 
 
-@spoken
 def correlation_map(
     activation: Activation,
     c: ArrayLike,

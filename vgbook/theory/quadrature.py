@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, as_array, check_callable, check_kinks
 from vgbook.theory.rule import CLOSEST_TO_ZERO, broadcast_shape, normal_rule, raw_mean, variances
 from vgbook.theory.trust import converged, only_where
 
 
-@spoken
 def gaussian_mean(
     f: Callable[[Array], Array], q: ArrayLike = 1.0, *, kinks: Sequence[float] = ()
 ) -> Array:
@@ -62,7 +60,6 @@ def gaussian_mean(
     return only_where(converged(f, q, kinks=kinks), value, "f", q)
 
 
-@spoken
 def pair_mean(
     f: Callable[[Array], Array], q: ArrayLike, c: ArrayLike, *, kinks: Sequence[float] = ()
 ) -> Array:

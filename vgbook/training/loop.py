@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._calls import spoken
 from vgbook._edge import (
     Array,
     as_array,
@@ -125,7 +124,6 @@ def _classes(logits: Array) -> Array:
     return classes
 
 
-@spoken
 def fit(
     network: Network,
     optimizer: Optimizer,

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._calls import spoken
 from vgbook._edge import Array, Shape, check_fraction, check_number, check_positive
 from vgbook.layers.affine import Layer
 from vgbook.network import Network, check_layered
@@ -192,7 +191,6 @@ class SGD(_Optimizer):
     array([[0.8]])
     """
 
-    @spoken
     def __init__(self, lr: ArrayLike) -> None:
         self.lr = lr
 
@@ -228,7 +226,6 @@ class Momentum(_Optimizer):
     0.9
     """
 
-    @spoken
     def __init__(self, lr: ArrayLike, *, momentum: float = 0.9) -> None:
         self.lr = lr
         self.momentum = momentum
@@ -274,7 +271,6 @@ class Nesterov(_Optimizer):
     0.9
     """
 
-    @spoken
     def __init__(self, lr: ArrayLike, *, momentum: float = 0.9) -> None:
         self.lr = lr
         self.momentum = momentum
@@ -318,7 +314,6 @@ class AdaGrad(_Optimizer):
     1e-10
     """
 
-    @spoken
     def __init__(self, lr: ArrayLike, *, eps: float = 1e-10) -> None:
         self.lr = lr
         self.eps = eps
@@ -364,7 +359,6 @@ class RMSProp(_Optimizer):
     0.99
     """
 
-    @spoken
     def __init__(self, lr: ArrayLike, *, alpha: float = 0.99, eps: float = 1e-8) -> None:
         self.lr = lr
         self.alpha, self.eps = alpha, eps
@@ -413,7 +407,6 @@ class Adam(_Optimizer):
     (0.9, 0.999)
     """
 
-    @spoken
     def __init__(
         self,
         lr: ArrayLike = 0.001,
@@ -480,7 +473,6 @@ class AdamW(Adam):
     0.01
     """
 
-    @spoken
     def __init__(
         self,
         lr: ArrayLike = 0.001,
@@ -533,7 +525,6 @@ class Clip(_Optimizer):
     array([-3., -4.])
     """
 
-    @spoken
     def __init__(self, optimizer: Any, max_norm: float) -> None:
         check_optimizer(optimizer)
         self.optimizer, self.max_norm = optimizer, max_norm
