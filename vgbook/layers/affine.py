@@ -198,7 +198,7 @@ def weights(params: dict[str, Array], *names: str) -> list[Array]:
         fits = shapes.get(name, [(1, n), (1, 1)])
         if not isinstance(array, np.ndarray) or array.shape[-2:] not in fits:
             raise ValueError(
-                f"層の params には {'、'.join(names)} の、形の合う配列が必要です (使わない b は 0 に"
-                f"します)。合わない名前: {name}、受け取った名前: {list(params)}、値: {array!r}"
+                f"層の params には {'、'.join(names)} の、形の合う配列が必要です (b は 0 でも"
+                f"よい)。合わない名前: {name}、受け取った名前: {list(params)}、値: {array!r}"
             )
     return arrays  # type: ignore[return-value]
