@@ -70,7 +70,7 @@ class Network:
         x = signal("x", x)
         for layer in self:
             x = layer.forward(x)
-        self._sign()
+        self._sign()  # 層に残る値が、この順伝播のものだという印
         return x
 
     def backward(self, dy: Array) -> Array:
@@ -92,7 +92,7 @@ class Network:
             first.backward(dy)
 
     def _sign(self) -> None:
-        """層に残った値が、この順伝播のものだという印を付ける。"""
+        """層に、この順伝播の印を付ける。ほかの順伝播が通れば、印が変わる。"""
         self._pass = object()
         for layer in self.leaves():
             if hasattr(layer, "__dict__"):
