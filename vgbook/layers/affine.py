@@ -190,7 +190,13 @@ def own_array(name: str, value: object, shape: tuple[int, ...] | None = None) ->
 
 
 def weights(params: dict[str, Array], *names: str) -> list[Array]:
-    """``params`` の配列を名前の順に返す。消されたり、合わない形に替えられたりしていれば断る。"""
+    """``params`` の配列を名前の順に返す。消されたり、合わない形に替えられたりしていれば断る。
+
+    Examples
+    --------
+    >>> weights({"b": np.zeros((1, 3)), "W": np.ones((2, 3))}, "W", "b")[0].shape
+    (2, 3)
+    """
     arrays = [params.get(name) for name in names]
     m, n = (0, 0, *np.shape(arrays[0]))[-2:]  # type: ignore[arg-type]
     shapes = {"W": [(m, n)], "Wx": [(m, n)], "Wh": [(n, n)]}  # ほかは、ユニットごとの 1 行
