@@ -98,26 +98,12 @@ class Activation:
 
 
 def check_activation(name: str, value: object) -> None:
-    """``value`` が、配列に使える Activation であることを確かめる。`leaky_relu` そのものは断る。"""
+    """``value`` が Activation であることを確かめる。`leaky_relu` のような作り手そのものは断る。"""
     if not isinstance(value, Activation):
         raise TypeError(
             f"{name} には Activation (relu や leaky_relu(0.01) など) を渡してください。"
             f"受け取った値: {value!r}"
         )
-    z = np.array([[-1.5, 0.25, 0.5], [1.0, 2.0, 3.0]])
-    for function in (value.f, value.df):
-        given, cause = z.copy(), None
-        y: Any = None
-        try:
-            y = function(given)
-        except Exception as error:
-            cause = error
-        same = isinstance(y, np.ndarray | np.number | float | int) and np.array_equal(given, z)
-        if not same or np.shape(y) not in (z.shape, ()):  # どこでも同じ傾きなら、1 つの数でよい
-            raise TypeError(
-                f"{name} の関数は、配列を受け取り、それを書き換えずに、同じ形の配列を返さなければ"
-                f"なりません (math.tanh でなく np.tanh)。受け取った値: {value!r} の {function!r}"
-            ) from cause
 
 
 def _as_float(z: ArrayLike) -> Array:

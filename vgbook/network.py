@@ -16,8 +16,7 @@ from numpy.typing import DTypeLike
 from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers._structure import check_layers, check_param, leaves
-from vgbook.layers.affine import Activate, Affine, Layer
+from vgbook.layers.affine import Activate, Affine, Layer, check_layers, check_param, leaves
 
 
 class Network:
@@ -70,7 +69,7 @@ class Network:
         x = signal("x", x)
         for layer in self:
             x = layer.forward(x)
-        self._sign()  # 層に残る値が、この順伝播のものだという印
+        self._sign()
         return x
 
     def backward(self, dy: Array) -> Array:
@@ -285,15 +284,6 @@ def mlp(
     return Network(layers)
 
 
-def _makes_layers(norm: object) -> bool:
-    """``norm(n, ensemble=…, dtype=…)`` と呼べるか。"""
-    try:
-        inspect.signature(norm).bind(1, ensemble=(), dtype=float)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
-    return not isinstance(norm, Activation | Initializer)
-
-
 def _cast(W: Array, dtype: np.dtype[Any]) -> Array:
     with np.errstate(over="ignore"):
         cast = W.astype(dtype, copy=False)
@@ -326,7 +316,7 @@ def _common_ensemble(shapes: Sequence[Shape]) -> Shape:
 
 
 def _check_parts(
-    activation: object, inits: Sequence[object], output: object, norm: object, n_layers: int
+    activation: object, inits: Sequence[object], output: object, norm: Any, n_layers: int
 ) -> None:
     check_activation("activation", activation)
     check_activation("output", output)
@@ -335,9 +325,10 @@ def _check_parts(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
             f"渡してください。受け取った値: {inits!r}"
         )
-    if norm is not None and not _makes_layers(norm):
+    try:
+        norm is None or inspect.signature(norm).bind(1, ensemble=(), dtype=float)
+    except (TypeError, ValueError):
         raise TypeError(
-            "norm には BatchNorm、LayerNorm、その functools.partial のように、"
-            "norm(ユニットの数, ensemble=…, dtype=…) と呼べるものか、None を渡してください。"
+            "norm には BatchNorm、LayerNorm、その functools.partial か None を渡してください。"
             f"受け取った値: {norm!r}"
-        )
+        ) from None

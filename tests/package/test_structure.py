@@ -157,7 +157,7 @@ def test_a_layer_that_hides_others_is_refused_when_it_is_added_later_too():
 
 
 def test_layers_in_a_dictionary_or_alone_are_found_too():
-    for value in (layer(), {"first": layer()}, [[layer()]]):
+    for value in (layer(), {"first": layer()}, (layer(),)):
         block = Block([])
         block.kept = value
         with pytest.raises(ValueError, match="届かない層"):

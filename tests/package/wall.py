@@ -6,11 +6,9 @@
 
 import datetime
 import inspect
-import math
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,17 +80,6 @@ RNG = {"種": 0, "None": None, "文字列": "rng", "モジュール": np.random}
 RNG |= {"昔の型": np.random.RandomState(0), "ビット列": np.random.PCG64(0)}
 DTYPE = {"int": int, "複素数": complex, "float16": np.float16, "文字列": "bogus", "物": object}
 ACTIVATION = {"作り手": vg.leaky_relu, "関数": np.tanh, "文字列": "relu", "None": None, "数": 1}
-ACTIVATION |= {
-    f"{label} {part}": replace(vg.tanh, **{part: bad})
-    for part in ("f", "df")
-    for label, bad in {
-        "数の関数": math.tanh,
-        "リストを返す": lambda z: z.tolist(),
-        "何も返さない": lambda z: None,
-        "和": lambda z: z.sum(axis=-1),
-        "書き換える": lambda z: np.tanh(z, out=z),
-    }.items()
-}
 ACTIVATION |= {"層": vg.Activate(vg.relu), "リスト": [vg.relu]}
 INIT = {"作り手": vg.he, "数": 0.01, "文字列": "he", "配列": np.ones((4, 5)), "空": []}
 INIT |= {"作り手のリスト": [vg.he, vg.xavier], "辞書": {}}

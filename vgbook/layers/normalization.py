@@ -21,7 +21,7 @@ from vgbook._edge import (
     signal,
     upstream,
 )
-from vgbook.layers.affine import weights
+from vgbook.layers.affine import check_weights
 
 
 def _standardize(x: Array, axis: int, eps: float) -> tuple[Array, Array, Array, Array]:
@@ -135,7 +135,7 @@ class BatchNorm:
     @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """正規化して γ 倍し β を足す。学習時は移動平均も進める。"""
-        gamma, beta = weights(self.params, "gamma", "beta")
+        gamma, beta = check_weights(self.params, "gamma", "beta")
         x = signal("x", x, width=self.n_in, members=gamma.shape[:-2])
         if self.training and x.shape[-2] < 2:
             raise ValueError(
@@ -240,7 +240,7 @@ class LayerNorm:
     @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """標本ごとに正規化して γ 倍し β を足す。"""
-        gamma, beta = weights(self.params, "gamma", "beta")
+        gamma, beta = check_weights(self.params, "gamma", "beta")
         x = signal("x", x, width=self.n_in, members=gamma.shape[:-2])
         self.x_hat, self.inv_std, _, _ = _standardize(x, -1, self.eps)
         y = gamma * self.x_hat

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vgbook._edge import Array, check_positive, signal
-from vgbook.layers._structure import check_layers
-from vgbook.layers.affine import Layer
+from vgbook.layers.affine import Layer, check_layers
 
 
 class Residual:
