@@ -112,6 +112,17 @@ def test_a_label_and_its_value_share_a_line_of_a_card(site: str, chromium: "Brow
     assert max(heights) < 40, "短い見出しと値が、2 行に分かれている"
 
 
+def test_a_head_with_a_formula_labels_its_cards_and_nothing_else(site: str, chromium: "Browser"):
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{site}part3/sigmoid-xavier.html")
+    cells = page.locator("table.cards td:has(> .label .katex)")
+    assert cells.count() > 10
+    assert all(cell.bounding_box()["height"] < 40 for cell in cells.all())  # type: ignore[index]
+    page.set_viewport_size({"width": 1280, "height": 844})
+    assert page.locator("table .label:visible").count() == 0
+    page.close()
+
+
 def test_the_reading_map_fits_a_phone_with_its_minutes(site: str, chromium: "Browser"):
     page = chromium.new_page(viewport={"width": 360, "height": 800})
     page.goto(f"{site}index.html")

@@ -47,7 +47,6 @@ WORDS = {
     "weak": ["違い"],
     "talk": [["なぜ", "どうして"], ["防ぐ", "なくす"]],
 }
-SCRIPTS = ("words.js", "slips.js", "rank.js", "questions.js", "search.js")
 
 
 def page(
@@ -70,12 +69,12 @@ def page(
 
 def engine(*pages: dict) -> quickjs.Context:
     context = quickjs.Context()
-    for script in SCRIPTS:
+    for script in index.SCRIPTS:
         context.eval((DOCS / "_ext/vg/search" / script).read_text(encoding="utf-8"))
     context.set("data", json.dumps(pages))
     context.set("words_of_the_book", json.dumps(WORDS))
-    context.eval("const pages = prepare(JSON.parse(data))")
-    context.eval("const dict = dictionary(JSON.parse(words_of_the_book))")
+    context.eval("const pages = finish(prepare(JSON.parse(data)))")
+    context.eval("const dict = finish(dictionary(JSON.parse(words_of_the_book)))")
     return context
 
 
@@ -272,7 +271,7 @@ def test_a_title_is_covered_by_all_the_words_together():
 
 def test_the_engine_knows_no_lookbehind():
     """古い Safari は、後読みを読んだだけで止まる。"""
-    for script in SCRIPTS:
+    for script in index.SCRIPTS:
         assert "(?<" not in (DOCS / "_ext/vg/search" / script).read_text(encoding="utf-8")
     sources = engine(page("頁", TEXT)).eval("""(query) => {
         const { terms } = search(pages, query, dict);
@@ -414,3 +413,46 @@ def test_the_data_of_the_book_hold_what_readers_see(book: Path):
     assert "δ" in text
     assert "\\" not in text  # TeX は文字にした
     assert "import numpy" not in text  # コードは探さない
+
+
+def told(query: str, *pages: dict) -> str:
+    context = engine(*pages)
+    context.set("query", query)
+    said: str = context.eval("sentence(query, search(pages, query, dict))")
+    return said
+
+
+def test_the_summary_says_only_what_is_so():
+    book = (page("勾配消失", "勾配が小さくなる。"), page("初期値", "重みの初期値と勾配。"))
+    assert told("初期値", *book) == "「初期値」は 1 ページにあります。"
+    assert told("勾配と初期値", *book) == "「勾配と初期値」に近い順に示します。"
+    assert "賢" not in told("勾配が賢くならない", *book).replace("賢くならない", "")
+    assert told("勾配の歴史", *book).startswith("「歴史」は、この本にありません。")
+
+
+CLOCK = """
+    let now = 0;
+    const waiting = [], performance = { now: () => (now += 1) };  // 1 度見るたびに 1 ミリ秒
+    const setTimeout = (work) => waiting.push(work);
+    function* counting(steps) {
+        for (let at = 0; at < steps; at += 1) { counted = at + 1; yield; }
+        return "done";
+    }
+    let counted = 0;
+    const rest = gradually(counting(100));
+"""
+
+
+def test_a_long_calculation_lets_go_of_the_page_and_ends_at_once_when_asked():
+    context = engine(page("頁", TEXT))
+    context.eval(CLOCK)
+    assert context.eval("counted") == 0
+    for _ in range(3):
+        before = context.eval("counted")
+        context.eval("waiting.shift()()")
+        assert 1 <= context.eval("counted") - before <= context.eval("SLICE")
+    assert context.eval("rest()") == "done"
+    assert context.eval("counted") == 100
+    context.eval("waiting.shift()()")
+    assert context.eval("waiting.length") == 0
+    assert context.eval("rest()") == "done"

@@ -231,14 +231,15 @@ def check_layers(name: str, layers: object) -> list[Layer]:
             f"{name} には層 (Affine など) のリストを渡してください。Network を中に入れるときは、"
             f"*network.layers とほどきます。受け取った値: {layers!r}"
         )
-    found = list(leaves(layers))
-    for i, layer in enumerate(found):
-        if any(layer is before for before in found[:i]):
+    found, seen = list(leaves(layers)), set()
+    for layer in found:
+        if id(layer) in seen:
             raise ValueError(
                 f"{name} の層は、どれも別のオブジェクトにしてください。層は順伝播の値を 1 回ぶん"
                 "しか残さないので、同じ層を 2 度通すと逆伝播の勾配が間違います。"
                 f"2 度現れた層: {layer!r}、受け取った値: {layers!r}"
             )
+        seen.add(id(layer))
     arrays = [check_param(layer, k, a) for layer in found for k, a in layer.params.items()]
     if _any_shared(arrays):
         raise ValueError(
@@ -246,8 +247,9 @@ def check_layers(name: str, layers: object) -> list[Layer]:
             "分け合うと、その勾配は 2 つの和になり、層ごとの逆伝播では求まりません。"
             f"受け取った値: {layers!r}"
         )
+    known = {*map(id, layers), *seen}
     for layer in (*layers, *found):
-        _check_inner(name, layer, {id(each) for each in (*layers, *found)})
+        _check_inner(name, layer, known)
     return list(layers)
 
 

@@ -33,14 +33,17 @@ def table(head: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> nodes.table:
 
 
 COMPACT = r'(reading-map[^>]*>\s*<div class="table-wrapper[^>]*>\s*)?'  # 読書地図は、1 行が短い
-TABLE = re.compile(COMPACT + r'<table class="([^"]*)">(.*?)</table>', re.DOTALL)
+TABLE = re.compile(COMPACT + r'<table class="([^"]*)"([^>]*)>(.*?)</table>', re.DOTALL)
 HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
 CONTENT = re.compile(r"<t[dh]\b[^>]*>(.*?)</t[dh]>", re.DOTALL)
-CELL = re.compile(r"<(t[dh])\b")  # 行の見出し (th) も、1 つの欄
-COLUMNS, LETTERS = 4, 8  # 列も 1 つの欄の字もこれ以上ある表は、狭い画面に入らない
-SCREEN, PADDING = 44, 2  # 幅 390 の画面に入る半角の字と、1 つの欄の余白
+CELL = re.compile(r"<t[dh]\b[^>]*>")  # 行の見出し (th) も、1 つの欄
+PARAGRAPH = re.compile(r"</?p>")
+MATHML = re.compile(r'<span class="katex-mathml">.*?</math></span>', re.DOTALL)  # 見えない式
+COLUMNS, WITH_MATH = 4, 3  # 列がこれより少なければ、文は折り返して入る。式は折り返さない
+SCREEN, PADDING = 52, 2  # 幅 390 の画面に入る半角の字と、1 つの欄の余白
+PHRASE = 2  # 見出しの文は、少なくともこの字ごとに折り返せる
 
 
 def width(text: str) -> int:
@@ -58,37 +61,52 @@ def fits(rows: Iterable[Sequence[str]]) -> bool:
     return sum(PADDING + max(map(width, column)) for column in columns) <= SCREEN
 
 
+def text(cell: str) -> str:
+    """欄の、見える字。"""
+    return unescape(TAG.sub("", MATHML.sub("", cell))).strip()
+
+
+def labelled(cell: str, name: str) -> str:
+    """見出しを添えた欄の始まり。式の入った見出しは、属性に書けない。
+
+    >>> labelled("<td>", '<p>幅</p>'), labelled("<td>", '<p><span class="katex">n</span></p>')
+    ('<td data-label="幅">', '<td><span class="label"><span class="katex">n</span></span>')
+    """
+    if "katex" in name:
+        return f'{cell}<span class="label">{PARAGRAPH.sub("", name)}</span>'
+    return f'{cell[:-1]} data-label="{escape(unescape(TAG.sub("", name)).strip())}">'
+
+
 def as_cards(html: str) -> str:
-    """文の入った広い表の欄に、見出しを添える。狭い画面では、見出しと欄を縦に並べる (book.css)。
+    """狭い画面に入らない表の欄に、見出しを添える。狭い画面では、見出しと欄を縦に並べる (book.css)。
 
     >>> head = "<thead><tr><th>a</th><th>b</th><th>c</th><th>d</th></tr></thead>"
-    >>> row = f"<tr><th scope='row'>行の見出し</th>{'<td>文の入った長い欄</td>' * 3}</tr>"
+    >>> row = f"<tr><th>行の見出し</th>{'<td>文の入った長い欄</td>' * 3}</tr>"
     >>> made = as_cards(f'<table class="t">{head}<tbody>{row}</tbody></table>')
-    >>> [word in made for word in ('"t cards"', '<th data-label="a"', '<td data-label="b">')]
+    >>> [word in made for word in ('"t cards"', '<th data-label="a">', '<td data-label="b">')]
     [True, True, True]
     """
 
-    def labelled(match: re.Match[str]) -> str:
-        compact, classes, inside = match.groups()
+    def carded(match: re.Match[str]) -> str:
+        compact, classes, more, inside = match.groups()
         head, _, body = inside.partition("<tbody>")
-        names = [TAG.sub("", name).strip() for name in HEADER.findall(head)]
+        names = HEADER.findall(head)
         rows = [CONTENT.findall(row) for row in ROW.findall(body)]
-        texts = [[unescape(TAG.sub("", cell)).strip() for cell in row] for row in rows]
-        letters = sum(len(text) for row in texts for text in row)
-        short = letters < LETTERS * body.count("<td") or fits(texts)
-        unfit = short or compact or "katex" in head or "span=" in inside
-        if unfit or len(names) < COLUMNS:
+        heads = [text(name) if "katex" in name else text(name)[:PHRASE] for name in names]
+        texts = [heads, *([text(cell) for cell in row] for row in rows)]
+        least = WITH_MATH if "katex" in inside else COLUMNS
+        if compact or "span=" in inside or len(names) < least or fits(texts):
             return match[0]
 
         def row(found: re.Match[str]) -> str:
             if len(CELL.findall(found[0])) != len(names):  # 見出しのない欄がある行
                 return found[0]
-            labels = map(escape, names)
-            return CELL.sub(lambda cell: f'<{cell[1]} data-label="{next(labels)}"', found[0])
+            labels = iter(names)
+            return CELL.sub(lambda cell: labelled(cell[0], next(labels)), found[0])
 
-        return f'<table class="{classes} cards">{head}<tbody>{ROW.sub(row, body)}</table>'
+        return f'<table class="{classes} cards"{more}>{head}<tbody>{ROW.sub(row, body)}</table>'
 
-    return TABLE.sub(labelled, html)
+    return TABLE.sub(carded, html)
 
 
 def add_cards(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: object) -> None:

@@ -14,6 +14,7 @@ import json
 import posixpath
 import re
 import tomllib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from sphinx.application import Sphinx
 from vg.math.tex import plain
 
 DATA = "searchdata.js"
+SCRIPTS = ("words.js", "slips.js", "rank.js", "questions.js", "search.js")  # 読み込む順
 WORDS = Path(__file__).with_name("words.toml")
 QUESTIONS = Path(__file__).with_name("questions.toml")
 WHOLE = "ページ"  # ``questions.toml`` で、見出しの代わりに頁の全体を指す鍵
@@ -201,23 +203,36 @@ def words(pages: list[dict[str, Any]]) -> dict[str, Any]:
     return {"groups": groups} | {k: v for k, v in kept.items() if k not in ("parts", "book")}
 
 
+def script(app: Sphinx) -> str:
+    pages = data(app)
+    made = {"SEARCH_PAGES": pages, "SEARCH_WORDS": words(pages)}
+    return "".join(
+        f"const {name} = {json.dumps(value, ensure_ascii=False, separators=(',', ':'))};\n"
+        for name, value in made.items()
+    )
+
+
 def write(app: Sphinx, error: Exception | None) -> None:
     if is_book(app) and error is None:
-        pages = data(app)
-        made = {"SEARCH_PAGES": pages, "SEARCH_WORDS": words(pages)}
-        lines = [
-            f"const {name} = {json.dumps(value, ensure_ascii=False, separators=(',', ':'))};\n"
-            for name, value in made.items()
-        ]
-        Path(app.outdir, DATA).write_text("".join(lines), encoding="utf-8")
+        Path(app.outdir, DATA).write_text(script(app), encoding="utf-8")
 
 
 def search_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    yield "search", {}, "search.html"
+    """URL に中身の印を付け、前に公開した本の data と新しい script を、混ぜて使わせない。"""
+    if is_book(app):
+        data_url = f"{DATA}?v={zlib.crc32(script(app).encode()):08x}"
+        yield "search", {"data_url": data_url}, "search.html"
+
+
+def add_scripts(app: Sphinx, pagename: str, *_: object) -> None:
+    if pagename == "search":
+        for name in SCRIPTS:
+            app.add_js_file(name)
 
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", replace_builtin)
     app.connect("doctree-resolved", remember, priority=900)
     app.connect("html-collect-pages", search_page)
+    app.connect("html-page-context", add_scripts)
     app.connect("build-finished", write)

@@ -36,27 +36,32 @@ function traits(text, dict) {
 }
 
 // 問いの一覧と、特徴 → それをもつ問いの番号と重さ。珍しい特徴ほど重く、どの問いも長さ 1 のベクトルにする。
-function bank(pages, dict) {
+function* bank(pages, dict) {
   const asked = pages.flatMap((page) => page.sections.flatMap((section) => (section.asks ?? []).map((text) => ({ page, section, text }))));
-  const every = asked.map(({ text }) => traits(text, dict)), index = new Map();
-  every.forEach((found, at) => {
-    for (const [name, weight] of found) {
+  const index = new Map();
+  for (const [at, { text }] of asked.entries()) {
+    for (const [name, weight] of traits(text, dict)) {
       if (!index.has(name)) index.set(name, []);
       index.get(name).push({ at, weight });
     }
-  });
+    yield;
+  }
   const rare = (name) => Math.log(1 + asked.length / ((index.get(name)?.length ?? 0) + 0.5)), squares = new Float64Array(asked.length);
   for (const [name, having] of index) {
     const scale = rare(name);
     for (const each of having) squares[each.at] += (each.weight *= scale) ** 2;
+    yield;
   }
-  for (const having of index.values()) for (const each of having) each.weight /= Math.sqrt(squares[each.at]);
+  for (const having of index.values()) {
+    for (const each of having) each.weight /= Math.sqrt(squares[each.at]);
+    yield;
+  }
   return { asked, index, rare };
 }
 
 // ページ → 近い問い。near は 2 つのベクトルの余弦、cover は、尋ねた特徴のうち、そのページのどれかの問いにあるものの割合 (どちらも 0 から 1)。
 function answering(query, pages, dict) {
-  pages.bank ??= bank(pages, dict);
+  pages.bank ??= finish(bank(pages, dict));
   const { asked, index, rare } = pages.bank, nears = new Float64Array(asked.length), found = new Map();
   let square = 0;
   for (const [name, weight] of traits(query, dict)) {

@@ -31,7 +31,7 @@ const ASKED = 8; // その種類の頁を探していると分かるとき
 const PLACE = { title: 8, name: 6, body: 1, section: { head: 5, body: 2.5 } };
 const PHRASE = 2; // 打った語が続けて書かれたところ
 
-function prepare(pages) {
+function* prepare(pages) {
   const headings = new Map(); // 見出し → それのある章の数
   for (const page of pages) {
     if (page.kind !== "chapter") continue;
@@ -47,6 +47,8 @@ function prepare(pages) {
       section.own = page.kind === "chapter" ? 1 / Math.sqrt(headings.get(section.name)) : 1; // どの章にもある見出しは軽い
     }
     page.folded = [page.head, ...page.also, ...page.sections.flatMap((s) => [s.head, ...s.also, s.folded])].join("\n");
+    page.bare = bare(page.folded);
+    yield;
   }
   const mean = pages.reduce((sum, page) => sum + page.folded.length, 0) / pages.length;
   for (const page of pages) page.long = 0.7 + (0.3 * page.folded.length) / mean; // 長い頁ほど、語の数は多い
@@ -55,7 +57,7 @@ function prepare(pages) {
 
 // 本のどこかに書いてあるか。言い換えの多くは本にないので、探す前に除く。
 function occurs(name, pages) {
-  pages.corpus ??= pages.map((page) => bare(page.folded)).join("\n");
+  pages.corpus ??= pages.map((page) => page.bare).join("\n");
   pages.occurring ??= new Map();
   if (!pages.occurring.has(name)) pages.occurring.set(name, pages.corpus.includes(keyOf(name)));
   return pages.occurring.get(name);

@@ -110,15 +110,16 @@ function entry({ page, hits, question }, terms) {
 const quoted = (parts) => parts.map((part) => `「${part.text}」`).join("");
 
 // 何が見つかり、何が見つからなかったか。
-function sentence(query, { missing, pieces, suggested, written, results }) {
-  const typed = query.trim();
+function sentence(query, { terms, missing, pieces, suggested, written, results }) {
+  const typed = query.trim(), absent = missing.filter((part) => !part.stem); // 「賢くならない」の「賢」だけでは、語にならない
   if (!typed) return "";
-  const more = results.length > SHOWN ? ` 上位 ${SHOWN} ページを示します。` : "";
-  const lacking = missing.length ? `${quoted(missing)}は、この本にありません。` : "";
+  const more = results.length > SHOWN ? `上位 ${SHOWN} ページです。` : "";
+  const lacking = absent.length ? `${quoted(absent)}は、この本にありません。` : "";
   if (!results.length) return `${lacking || `「${typed}」は、この本にありません。`}別の言い方や、短い語で探してください。`;
   if (!written.length) return `${lacking}近い問いに答えるページを示します。${more}`;
   if (suggested) return `「${typed}」は見つかりません。もしかして「${suggested}」：${written.length} ページにあります。${more}`;
-  if (missing.length) return `${lacking}${pieces.length ? quoted(pieces) : "ほかの語"}のあるページを示します。${more}`;
+  if (absent.length) return `${lacking}${pieces.length ? quoted(pieces) : "ほかの語"}のあるページを示します。${more}`;
+  if (terms.length > 1) return `「${typed}」に近い順に示します。${more}`;
   return `「${typed}」は ${written.length} ページにあります。${more}`;
 }
 
@@ -130,20 +131,54 @@ function show(pages, query, dict) {
   document.querySelector(".search-elsewhere").hidden = found.results.length > 0;
 }
 
+// --- 支度 ----------------------------------------------------------------------
+
+const SLICE = 8; // ミリ秒。画面を 1 度描くあいだの半分
+
+// 長い計算を、手の空いたときに少しずつ進める。返すのは、残りを続けて済ませ、結果をもらう関数。
+function gradually(steps) {
+  let step = { done: false };
+  const advance = (until) => {
+    while (!step.done && performance.now() < until) step = steps.next();
+  };
+  const slice = () => {
+    advance(performance.now() + SLICE);
+    if (!step.done) setTimeout(slice);
+  };
+  setTimeout(slice);
+  return () => {
+    advance(Infinity);
+    return step.value;
+  };
+}
+
+function* preparing() {
+  const pages = yield* prepare(SEARCH_PAGES), dict = yield* dictionary(SEARCH_WORDS);
+  pages.bank = yield* bank(pages, dict);
+  gradually(remembering(pages, dict));
+  return [pages, dict];
+}
+
+// 打ち間違いに備える。答えるだけなら、待たなくてよい。
+function* remembering(pages, dict) {
+  const words = yield* vocabulary(pages, dict);
+  pages.words ??= words;
+}
+
 if (typeof document !== "undefined") {
-  const pages = prepare(SEARCH_PAGES), dict = dictionary(SEARCH_WORDS);
+  const prepared = gradually(preparing());
+  const ask = (query) => {
+    const [pages, dict] = prepared();
+    show(pages, query, dict);
+  };
   const query = new URLSearchParams(location.search).get("q") ?? "";
   for (const input of document.querySelectorAll('input[name="q"]')) input.value = query;
   const input = document.querySelector(".search-form input");
   input.addEventListener("input", () => {
-    show(pages, input.value, dict);
+    ask(input.value);
     const url = input.value ? `?q=${encodeURIComponent(input.value)}` : location.pathname;
     if (location.protocol !== "file:") history.replaceState(null, "", url); // 戻ったときも、同じ問いが残る
   });
-  show(pages, query, dict);
+  if (query) ask(query);
   if (!query && matchMedia("(hover: hover)").matches) input.focus(); // 指の画面では、キーボードを勝手に出さない
-  setTimeout(() => {
-    pages.bank ??= bank(pages, dict);
-    pages.words ??= vocabulary(pages, dict); // 打ち間違いに備える
-  }, 300);
 }

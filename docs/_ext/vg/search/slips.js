@@ -62,12 +62,15 @@ function toKana(text) {
 // --- 見つからない語 ---------------------------------------------------------------
 
 // 本に出てくる語の、鍵 → 書き方。打ち間違いを直す先。
-function vocabulary(pages, dict) {
-  const text = pages.map((page) => page.folded).join("\n");
-  const found = text.match(/[a-z]{4,}|[\u30a1-\u30fa\u30fc]{4,}|[々\u3400-\u9fff]{4,}/g);
-  const words = new Map(Array.from(new Set(found), (word) => [keyOf(word), word]));
+function* vocabulary(pages, dict) {
+  const words = new Map();
+  for (const { folded: text } of pages) {
+    for (const word of text.match(/[a-z]{4,}|[\u30a1-\u30fa\u30fc]{4,}|[々\u3400-\u9fff]{4,}/g) ?? []) words.set(keyOf(word), word);
+    yield;
+  }
   for (const [key, alike] of dict.names) {
     if (key.length > 2 && alike.some((name) => occurs(name, pages))) words.set(key, dict.shown.get(key));
+    yield;
   }
   return words;
 }
@@ -95,7 +98,7 @@ const fromReading = (text, { names }) => names.get(keyOf(toKana(text) ?? ""))?.[
 
 // 問い全体か、見つからない語の、いちばん近い書き方に直した問い。なければ null。同じ近さなら、辞書の語。
 function corrected(query, missing, pages, dict) {
-  pages.words ??= vocabulary(pages, dict);
+  pages.words ??= finish(vocabulary(pages, dict));
   const read = fromReading(query, dict);
   if (read) return read;
   const whole = nearest(keyOf(query), dict.names.keys(), (key) => pages.words.has(key));

@@ -1,6 +1,13 @@
 // 検索の語: 字の違いをなくし、問いを語に切り、同じ意味の語をまとめ、打ち間違いに近い語を探す。
 "use strict";
 
+// 本を読み込む長い計算は、区切り (yield) ごとに手を離せる形に書く。待てないときは、終わりまで続ける。
+function finish(steps) {
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
 // --- 字 ------------------------------------------------------------------------
 
 const SEPARATOR = /[ _\-ー・]/; // あってもなくてもよい字
@@ -52,10 +59,11 @@ function keyOf(text) {
 // symptoms は症状の言い方 (正規表現)、general はその文に出る、専門でない語。kinds は頁の種類 → それを言う語。
 // code は、関数やクラスの名前に添える語。talk は、問いどうしを比べるときだけ同じとみなす、
 // ふだんの言葉の組。homophones は、変換の間違いと、そのつもりだった語。
-function dictionary({ groups, variants, weak, symptoms, general, kinds, code, talk = [], homophones = [] }) {
+function* dictionary({ groups, variants, weak, symptoms, general, kinds, code, talk = [], homophones = [] }) {
   const names = new Map(); // 鍵 → 語の列
   for (const group of groups) {
     for (const name of group) names.set(keyOf(name), [...new Set([...(names.get(keyOf(name)) ?? []), ...group])]);
+    yield;
   }
   const longest = Math.max(1, ...[...names.keys()].map((key) => key.length));
   const swap = new Map(variants.map(([from, to]) => [from, to]));
@@ -63,7 +71,12 @@ function dictionary({ groups, variants, weak, symptoms, general, kinds, code, ta
   const symptom = new RegExp(symptoms.join("|") || "$^", "u");
   const asking = new Map(Object.entries(kinds).flatMap(([kind, leads]) => groups.filter((group) => leads.includes(group[0])).flat().map((name) => [keyOf(name), kind])));
   const shown = new Map(groups.flat().reverse().map((name) => [keyOf(name), name])); // 先に並べた書き方を見せる
-  return { names, groups, talk, homophones, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, code: new Set(code.map(keyOf)), holed: new Map([...names.keys()].filter((key) => !/[\u3041-\u3096]/.test(shown.get(key))).flatMap(holes)) };
+  const holed = new Map();
+  for (const key of names.keys()) {
+    if (!/[\u3041-\u3096]/.test(shown.get(key))) for (const [hole, whose] of holes(key)) holed.set(hole, whose);
+    yield;
+  }
+  return { names, groups, talk, homophones, longest, swap, symptom, common, weak: new Set(weak.map(keyOf)), shown, kinds: asking, code: new Set(code.map(keyOf)), holed };
 }
 
 // 1 字を抜いた形 → 語。1 字の変換の間違い (活性か関数、直行行列) を見つける。短い語は、別の語に似すぎる。
