@@ -190,7 +190,7 @@ def signal(name: str, x: object, *, width: int | None = None, members: Shape = (
 
 def _check_members(name: str, shape: Shape, members: Shape) -> None:
     """集団の軸が ``members`` と並べて計算できること。"""
-    if len(shape) == 2 or shape[:-2] == members:
+    if not members or len(shape) == 2 or shape[:-2] == members:
         return
     try:
         np.broadcast_shapes(shape[:-2], members)

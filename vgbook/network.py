@@ -4,6 +4,7 @@
 2 つ目のループが残していく δ の列が、勾配消失そのものです。
 """
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -15,7 +16,7 @@ from numpy.typing import DTypeLike
 from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers.affine import Activate, Affine, Layer, check_layers, leaves
+from vgbook.layers.affine import Activate, Affine, Layer, check_layers, check_param, leaves
 
 
 class Network:
@@ -43,6 +44,8 @@ class Network:
     array([[3., 3.]])
     """
 
+    _pass: object = None
+
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = check_layers("layers", layers)
 
@@ -66,6 +69,7 @@ class Network:
         x = signal("x", x)
         for layer in self:
             x = layer.forward(x)
+        self._sign()
         return x
 
     def backward(self, dy: Array) -> Array:
@@ -86,17 +90,31 @@ class Network:
         else:
             first.backward(dy)
 
+    def _sign(self) -> None:
+        """層に、この順伝播の印を付ける。ほかの順伝播が通れば、印が変わる。"""
+        self._pass = object()
+        for layer in self.leaves():
+            if hasattr(layer, "__dict__"):
+                layer._pass = self._pass  # type: ignore[attr-defined]
+
     def _upstream(self, dy: Array) -> Array:
-        """出力での勾配を確かめる。作った後に並べ替えた層の重なりも、間違った勾配になる前に断る。"""
-        distinct = {id(layer) for layer in self.leaves()}
-        if len(distinct) < sum(1 for _ in self.leaves()):
+        """出力での勾配を確かめる。層の重なりも、よその順伝播も、間違った勾配になる前に断る。"""
+        layers = list(self.leaves())
+        if len({id(layer) for layer in layers}) < len(layers):
             check_layers("layers", self.layers)
+        if any(getattr(layer, "_pass", self._pass) is not self._pass for layer in layers):
+            raise RuntimeError(
+                "層に残る値が、predict か、同じ層をもつ別の network のものに変わっています。"
+                f"もう一度 forward を呼んでから backward してください。受け取った network: {self!r}"
+            )
         return signal("dy", dy)
 
     def predict(self, x: Array) -> Array:
         """推論の順伝播。バッチ正規化はバッチの統計ではなく移動平均を使う。"""
         with self.inference():
-            return self.forward(x)
+            y = self.forward(x)
+        self._pass = None  # 層に残るのは推論の値。学習の逆伝播には使わせない
+        return y
 
     @contextmanager
     def inference(self) -> Iterator[None]:
@@ -120,13 +138,7 @@ class Network:
                 )
             for name, param in layer.params.items():
                 grad = np.asarray(layer.grads[name])
-                trained = isinstance(param, np.ndarray) and param.dtype.kind == "f"
-                if not (trained and param.flags.writeable):
-                    raise TypeError(
-                        "params の値には、書き換えられる浮動小数点数の配列 (ndarray) を入れて"
-                        "ください。数や整数、書き込み禁止の配列は、その場で学習できません。"
-                        f"層 {layer!r} の {name} に受け取った値: {param!r}"
-                    )
+                check_param(layer, name, param, trained=True)
                 if grad.shape != param.shape:
                     raise RuntimeError(
                         "勾配の形が重みと違うので、学習できません。入力や dy に、集団の軸にない"
@@ -304,7 +316,7 @@ def _common_ensemble(shapes: Sequence[Shape]) -> Shape:
 
 
 def _check_parts(
-    activation: object, inits: Sequence[object], output: object, norm: object, n_layers: int
+    activation: object, inits: Sequence[object], output: object, norm: Any, n_layers: int
 ) -> None:
     check_activation("activation", activation)
     check_activation("output", output)
@@ -313,8 +325,10 @@ def _check_parts(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
             f"渡してください。受け取った値: {inits!r}"
         )
-    if norm is not None and (not callable(norm) or isinstance(norm, Activation | Initializer)):
+    try:
+        norm is None or inspect.signature(norm).bind(1, ensemble=(), dtype=float)
+    except (TypeError, ValueError):
         raise TypeError(
             "norm には BatchNorm、LayerNorm、その functools.partial か None を渡してください。"
             f"受け取った値: {norm!r}"
-        )
+        ) from None

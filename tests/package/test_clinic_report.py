@@ -1,5 +1,6 @@
 """診断書: 文字の幅、Windows の文字、JSON、CI の入口、見張り。"""
 
+import io
 import json
 import os
 import re
@@ -46,6 +47,22 @@ def test_a_report_can_be_printed_on_a_japanese_windows(sick):
     assert str(sick).encode("cp932")
     for verdict in VERDICTS.values():
         assert "".join([verdict.japanese, verdict.meaning, *verdict.advice()]).encode("cp932")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp932", "utf-8"])
+def test_print_never_stops_at_a_character_the_terminal_lacks(sick, encoding, monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    sys.stdout.write(str(sick))  # print がすること
+    stream.flush()
+    printed = stream.buffer.getvalue().decode(encoding)
+    assert "vanishing" in printed
+    assert ("消失" in printed) == (encoding in ("cp932", "utf-8"))
+
+
+def test_a_report_is_a_text_even_without_a_standard_output(sick, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)  # Windows の pythonw
+    assert str(sick).splitlines()[0] == sick.summary
 
 
 def test_every_verdict_is_found_by_both_of_its_names():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vgbook.activations import Activation, leaky_relu, relu, sigmoid, tanh
+from vgbook.activations import Activation, leaky_relu, relu, sigmoid, step, tanh
 from vgbook.clinic import LayerRecord, Thresholds, diagnose, text
 from vgbook.clinic.court import Change, Court
 from vgbook.clinic.gradcheck import numerical_gradient
@@ -171,19 +171,30 @@ def test_blocks_inside_a_branch_belong_to_the_outer_block():
     assert names[1:6] == ["2 (枝 1)", "3 (枝 1)", "4 (枝 2)", "5 (枝 2)", "6 (枝 2)"]
 
 
+class Shift:
+    """標本ごとに決まった数を足す層。"""
+
+    def __init__(self, size):
+        self.size, self.params, self.grads = size, {}, {}
+
+    def forward(self, x):
+        return x + self.size
+
+    def backward(self, dy):
+        return dy
+
+
 def test_delta_and_dW_inside_a_branch_are_those_of_numerical_differentiation():
     net, x, labels = residual(plain_branch, blocks=2), X[:5], LABELS[:5]
     d = diagnose(net, x, labels)
-    inner = net[2].branch[0].params  # 第 4 層
+    shift = Shift(np.zeros((5, 50)))
+    net[2].branch.insert(1, shift)  # 第 4 層の出力を標本ごとにずらす。その勾配が δ
 
-    def slope(name):
-        return numerical_gradient(
-            lambda _: softmax_cross_entropy(net.forward(x), labels)[0], inner[name]
-        )
+    def slope(a):
+        return numerical_gradient(lambda _: softmax_cross_entropy(net.forward(x), labels)[0], a)
 
-    assert d.dW[3] == pytest.approx(rms(slope("W")), rel=1e-6)
-    inner["b"] = np.zeros((5, 50))  # 標本ごとのバイアスの勾配が δ
-    assert d.delta[3] == pytest.approx(rms(slope("b")), rel=1e-6)
+    assert d.dW[3] == pytest.approx(rms(slope(net[2].branch[0].params["W"])), rel=1e-6)
+    assert d.delta[3] == pytest.approx(rms(slope(shift.size)), rel=1e-6)
 
 
 def test_the_numbers_are_those_of_the_signals():
@@ -435,3 +446,60 @@ def test_what_is_wrong_outside_the_network_is_the_root(x, y, loss, optimizer, ro
     net = network(relu, he(), [64, 32, y.shape[-1] if y.ndim == 2 else 10])
     report = diagnose(net, x, y, loss=loss, optimizer=optimizer)
     assert [f.slug for f in report.findings] == [root]
+
+
+def frozen(net):
+    for layer in net.leaves():
+        if isinstance(layer, BatchNorm):
+            layer.training = False
+    return net
+
+
+def test_running_averages_that_never_followed_the_data_are_the_root():
+    net = frozen(mlp([64, *[64] * 4, 10], relu, he(), rng=np.random.default_rng(0), norm=BatchNorm))
+    report = diagnose(net, 20 * STANDARD + 30, LABELS, optimizer=SGD(0.05))
+    assert [f.slug for f in report.findings] == ["batch-norm"]
+    assert report.findings[0].trials[1].name == "BN をもう一方のモードに"
+    assert not net[1].training
+
+
+def test_running_averages_that_followed_the_data_are_not_accused():
+    net = mlp([64, *[64] * 2, 10], relu, he(), rng=np.random.default_rng(0), norm=BatchNorm)
+    for _ in range(100):
+        net.forward(STANDARD)
+    assert diagnose(frozen(net), STANDARD, LABELS, optimizer=SGD(0.05)).healthy
+
+
+def test_too_few_samples_for_batch_norm_are_told():
+    net = mlp([64, 32, 10], relu, he(), rng=np.random.default_rng(0), norm=BatchNorm)
+    found = diagnose(net, X[:3], LABELS[:3]).findings
+    assert [(f.slug, f.evidence) for f in found] == [
+        ("batch-norm", "学習モードで標本が 3 個 < 4 個")
+    ]
+    assert not any(f.slug == "batch-norm" for f in diagnose(net, X[:4], LABELS[:4]).everything())
+
+
+def test_answers_that_are_all_the_same_do_not_make_the_network_sick():
+    """入力を見ない答えがすべて正しいので、基準は最初の損失になる。"""
+    net = network(relu, he(), [64, 64, 10])
+    report = diagnose(net, STANDARD[:2], np.array([3, 3]), optimizer=SGD(0.05))
+    assert report.summary.startswith("良好")
+    assert any("正解がどの標本でも同じ" in note for note in report.notes)
+    assert not diagnose(net, STANDARD, LABELS, optimizer=SGD(0.05)).notes
+
+
+def test_a_clip_that_stops_every_step_is_the_root():
+    net = network(relu, he(), [64, 64, 10])
+    report = diagnose(net, STANDARD, LABELS, optimizer=Clip(SGD(0.1), 1e-12))
+    assert report.findings[0].slug == "step-small"
+    assert report.findings[0].trials[1].name == "勾配を切り詰めずに"
+    assert "切り詰める" in report.findings[0].cures[0]
+    plain = diagnose(net, STANDARD, LABELS, optimizer=SGD(1e-9))
+    assert not any("切り詰め" in cure for cure in plain.findings[0].cures)
+
+
+def test_an_activation_without_slope_lets_no_gradient_through():
+    net = network(step, he(), [64, 64, 64, 10])
+    report = diagnose(net, STANDARD, LABELS, optimizer=SGD(0.05))
+    assert (report.findings[0].slug, report.findings[0].modules) == ("no-gradient", ("1", "2"))
+    assert not report.dead.any()  # 1 を出すユニットは死んでいない

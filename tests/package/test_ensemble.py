@@ -267,6 +267,15 @@ def test_a_failure_in_one_seed_is_not_swallowed():
     assert "番の seed、集団の 0 から 0 番を" in caught.value.__notes__[0]
 
 
+def test_a_type_error_inside_a_lambda_is_not_taken_for_a_pickle_that_failed():
+    def wrong(rng):
+        return "1" + 1
+
+    with pytest.raises(TypeError, match="str") as caught:
+        over_seeds(wrong, rng=np.random.default_rng(0), seeds=2)
+    assert "送れません" not in str(caught.value)
+
+
 def test_a_failure_starts_no_furtherchunk_size():
     started = []
 

@@ -225,6 +225,26 @@ def test_the_record_goes_over_to_a_copy_when_it_is_told_so(make):
         optimizer.bind(prepared(size=(4, 3)))
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_method_without_a_record_goes_over_to_any_network(wrapped):
+    optimizer = Clip(SGD(0.1), 100.0) if wrapped else SGD(0.1)
+    optimizer.step(prepared())
+    other = prepared(size=(4, 3))
+    optimizer.bind(other)
+    optimizer.step(other)
+    np.testing.assert_allclose(other[0].params["W"], 1 - 0.1 * 0.5)
+    with pytest.raises(TypeError, match=r"network には.*受け取った値: 'net'"):
+        optimizer.bind("net")
+    with pytest.raises(ValueError, match="2 度現れた層"):
+        optimizer.bind(doubled())
+
+
+def doubled():
+    network = prepared(size=(3, 3))
+    network.layers *= 2
+    return network
+
+
 @pytest.mark.parametrize("kind", [Adam, AdamW])
 def test_a_refused_step_changes_nothing_and_is_not_counted(kind):
     first, second = prepared(), prepared()

@@ -243,7 +243,9 @@ KINDS: dict[str, Kind] = {
     "output": activation,
     "init": Kind(vg.he, lambda: INIT),
     "inits": Kind(vg.he, lambda: INIT),
-    "norm": fixed(vg.BatchNorm, {"層": vg.BatchNorm(5), "文字列": "batch", "数": 3, "値": vg.relu}),
+    "norm": fixed(vg.BatchNorm, {"層": vg.BatchNorm(5), "文字列": "batch", "数": 3, "値": vg.relu,
+        "アフィン": vg.Affine, "型": dict, "引数がない": lambda: None,
+    }),
     "loss": fixed(vg.softmax_cross_entropy, LOSS),
     "watch": fixed(lambda step, network: None, without(FUNCTION, "None")),
     "run": fixed(mean, FUNCTION | {

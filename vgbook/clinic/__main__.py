@@ -4,7 +4,6 @@
 """
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -49,9 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show(page: str) -> None:
-    """表示する。表せない文字があっても、読み手 (head など) が先に閉じても、判定を失わない。"""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    """表示する。読み手 (head など) が先に閉じても、判定を失わない。"""
     if sys.stdout is None:  # 標準出力が閉じている
         return
     try:

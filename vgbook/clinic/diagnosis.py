@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vgbook._edge import as_array, check_callable, check_data, check_flag, check_positive
-from vgbook.clinic.numpy_model import Subject, diagnose_network
+from vgbook.clinic.numpy_model import diagnose_network
+from vgbook.clinic.numpy_subject import Subject
 from vgbook.clinic.record import Thresholds, check_thresholds
 from vgbook.clinic.report import Diagnosis
 from vgbook.network import Network, check_network

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vgbook._edge import Array, check_data
-from vgbook.layers.affine import Affine, Layer
+from vgbook.layers.affine import Affine, Layer, check_param
 from vgbook.layers.residual import Residual
 from vgbook.network import Network, check_network
 
@@ -50,7 +50,10 @@ def lsuv(network: Network, x: Array) -> Network:
     np.float64(1.0)
     """
     check_network(network)
-    _scale_all(network.layers, check_data("x", x, width=network.n_in), "")
+    x = check_data("x", x, width=network.n_in)
+    if x.ndim != 2:
+        raise ValueError(f"x の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
+    _scale_all(network.layers, x, "")
     return network
 
 
@@ -67,6 +70,7 @@ def _scale_all(layers: Sequence[Layer], x: Array, place: str) -> Array:
 
 
 def _unit_variance(layer: Affine, x: Array, place: str) -> None:
+    check_param(layer, "W", layer.params["W"], trained=True)
     b = layer.params["b"]
     u = layer.forward(x) - b
     spread = u.var(axis=(-2, -1), keepdims=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, as_array, check_data
-from vgbook.activations import Activation
+from vgbook.activations import Activation, check_activation
 from vgbook.layers.affine import Activate, Affine, Layer
 from vgbook.network import Network
 
@@ -69,11 +69,7 @@ def from_state_dict(
     >>> network.forward(np.array([[1.0, 1.0]]))
     array([[6.]])
     """
-    if not isinstance(activation, Activation):
-        raise TypeError(
-            "activation には Activation (relu や leaky_relu(0.01) など) を渡してください。"
-            f"受け取った値: {activation!r}"
-        )
+    check_activation("activation", activation)
     weights, biases = _parameters(state)
     if not weights:
         raise ValueError(f"state に重み (….weight) がありません。受け取った名前: {list(state)}")

@@ -103,7 +103,7 @@ class Diagnosis:
             yield from found.consequences
 
     def __str__(self) -> str:
-        return text.page(self)
+        return text.printable(text.page(self))
 
     def _repr_html_(self) -> str:
         from vgbook.clinic.html import page

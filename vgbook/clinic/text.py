@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import groupby
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -31,6 +32,15 @@ def width(string: str) -> int:
 def pad(string: str, columns: int) -> str:
     """端末での幅が ``columns`` になるように、右に空白を足す。"""
     return string + " " * (columns - width(string))
+
+
+def printable(page: str) -> str:
+    r"""標準出力の文字コードで表せない文字を ``\u6b7b`` のように書く。``print`` が止まらないように。
+
+    日本語を表せない端末やパイプでも、判定の英語の名前と数は読めます。UTF-8 なら何も変わりません。
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return page.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def number(value: float) -> str:

@@ -12,6 +12,7 @@ class Remedy(Enum):
     NORMALISE = auto()
     REPLACE_SIGMOID = auto()
     ADD_RESIDUAL = auto()
+    UNCLIP = auto()
 
 
 class Cure(NamedTuple):
@@ -282,7 +283,10 @@ _TABLE = (
         "更新が小さすぎる",
         "step-small",
         "1 回の更新が重みをほとんど動かさない。",
-        (Cure("学習率を 10 倍ずつ上げて、損失が下がり始めるところを探す。"),),
+        (
+            Cure("学習率を 10 倍ずつ上げて、損失が下がり始めるところを探す。"),
+            Cure("勾配を切り詰める上限 (max_norm) を上げるか、切り詰めをやめる。", Remedy.UNCLIP),
+        ),
         "sec-diagnosis",
     ),
 )

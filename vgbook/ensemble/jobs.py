@@ -82,7 +82,7 @@ def _gather(run: Run, jobs: Sequence[Job], nbytes: int, executor: Executor) -> l
         for job in jobs:
             futures[_submit(executor, work, run, job)] = job
         for future in as_completed(futures):
-            _check_finished(future, futures[future], run)
+            _check_finished(future, futures[future], run, executor)
             bar.update(futures[future].size)
     return [future.result() for future in futures]
 
@@ -109,9 +109,10 @@ def _keep_freed_memory() -> None:
     np.empty(LARGE, np.uint8)
 
 
-def _check_finished(future: Future[Any], job: Job, run: Run) -> None:
+def _check_finished(future: Future[Any], job: Job, run: Run, executor: Executor) -> None:
     error = future.exception()
-    if isinstance(error, pickle.PicklingError | AttributeError | TypeError) and not _travels(run):
+    unsent = isinstance(error, pickle.PicklingError | AttributeError | TypeError)
+    if unsent and not isinstance(executor, ThreadPoolExecutor) and not _travels(run):
         raise TypeError(
             "run を別のプロセスに送れません。lambda や、関数の中で作った関数は送れないので、"
             "モジュールのいちばん外側で def した関数に変えてください (自作の Activation や"

@@ -24,8 +24,9 @@ class Layer(Protocol):
 
     Notes
     -----
-    `forward` も `backward` も、受け取った配列に書き込みません。中に層をもつ層は、その列を
-    ``branch`` に入れます。推論への切り替えも診断も、そこをたどって中の層に届きます。
+    `forward` も `backward` も、受け取った配列に書き込みません。中に層をもつ層は、`Residual` の
+    ように、その列を ``branch`` に入れ、その重みと勾配を ``params`` と ``grads`` にも並べます。
+    推論への切り替えも診断も ``branch`` をたどり、学習は ``params`` を書き換えるからです。
     """
 
     params: dict[str, Array]
@@ -98,10 +99,10 @@ class Affine:
     @np.errstate(under="ignore")  # 深いネットワークの小さな値は 0 に丸めてよい
     def forward(self, x: Array) -> Array:
         """z = xW + b。"""
-        W = self.params["W"]
+        W, b = check_weights(self.params, "W", "b")
         self.x = x = signal("x", x, width=self.n_in, members=W.shape[:-2])
         z: Array = x @ W
-        z += self.params["b"]  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
+        z += b  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
         return z
 
     @np.errstate(under="ignore")
@@ -190,6 +191,21 @@ def own_array(name: str, value: object, shape: tuple[int, ...] | None = None) ->
     return np.array(array)
 
 
+def check_weights(params: dict[str, Array], *names: str) -> list[Array]:
+    """``params`` の配列を名前の順に返す。消されたり、合わない形に替えられたりしていれば断る。"""
+    arrays = [params.get(name) for name in names]
+    m, n = (0, 0, *np.shape(arrays[0]))[-2:]  # type: ignore[arg-type]
+    shapes = {"W": [(m, n)], "Wx": [(m, n)], "Wh": [(n, n)]}  # ほかは、ユニットごとの 1 行
+    for name, array in zip(names, arrays, strict=True):
+        fits = shapes.get(name, [(1, n), (1, 1)])
+        if not isinstance(array, np.ndarray) or array.shape[-2:] not in fits:
+            raise ValueError(
+                f"層の params には {'、'.join(names)} の、形の合う配列が必要です (b は 0 でも"
+                f"よい)。合わない名前: {name}、受け取った名前: {list(params)}、値: {array!r}"
+            )
+    return arrays  # type: ignore[return-value]
+
+
 def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
     """残差ブロックの枝を、入れ子でもすべてほどいて、層を計算の順に 1 つずつ返す。
 
@@ -215,22 +231,56 @@ def check_layers(name: str, layers: object) -> list[Layer]:
             f"{name} には層 (Affine など) のリストを渡してください。Network を中に入れるときは、"
             f"*network.layers とほどきます。受け取った値: {layers!r}"
         )
-    found = list(leaves(layers))
-    for i, layer in enumerate(found):
-        if any(layer is before for before in found[:i]):
+    found, seen = list(leaves(layers)), set()
+    for layer in found:
+        if id(layer) in seen:
             raise ValueError(
                 f"{name} の層は、どれも別のオブジェクトにしてください。層は順伝播の値を 1 回ぶん"
                 "しか残さないので、同じ層を 2 度通すと逆伝播の勾配が間違います。"
                 f"2 度現れた層: {layer!r}、受け取った値: {layers!r}"
             )
-    arrays = [a for layer in found for a in layer.params.values() if isinstance(a, np.ndarray)]
+        seen.add(id(layer))
+    arrays = [check_param(layer, k, a) for layer in found for k, a in layer.params.items()]
     if _any_shared(arrays):
         raise ValueError(
             f"{name} の params の配列は、どれも別の配列にしてください。2 つの重みが同じ値を"
             "分け合うと、その勾配は 2 つの和になり、層ごとの逆伝播では求まりません。"
             f"受け取った値: {layers!r}"
         )
+    known = {*map(id, layers), *seen}
+    for layer in (*layers, *found):
+        _check_inner(name, layer, known)
     return list(layers)
+
+
+def _check_inner(name: str, layer: Layer, known: set[int]) -> None:
+    """層が中にもつ層は、``branch`` からも ``params`` からも届くこと。"""
+    arrays = {id(array) for array in layer.params.values()}
+    out = [a for a in leaves([layer]) if any(id(p) not in arrays for p in a.params.values())]
+    for key, value in getattr(layer, "__dict__", {}).items():
+        each = value.values() if isinstance(value, dict) else value
+        for inner in each if isinstance(value, list | tuple | dict) else [value]:
+            both = hasattr(inner, "forward") and hasattr(inner, "backward")
+            if key != "branch" and both and id(inner) not in known and not isinstance(inner, type):
+                out.append(inner)
+    if out:
+        raise ValueError(
+            f"{name} の層が中にもつ層は、Residual のように branch に並べ、重みを params に、勾配を"
+            " grads に入れてください。そうしないと、学習も、推論への切り替えも、診断もされません。"
+            f"受け取った層: {layer!r}、届かない層: {out[0]!r}"
+        )
+
+
+def check_param(layer: Layer, key: str, value: object, *, trained: bool = False) -> Array:
+    """``params`` の値が浮動小数点数の配列で、``trained`` なら書き換えられることを確かめる。"""
+    plain = isinstance(value, np.ndarray) and not isinstance(value, np.matrix | np.ma.MaskedArray)
+    array: Array = np.asarray(value) if plain else np.empty(0, object)
+    if array.dtype.kind != "f" or not (array.flags.writeable or not trained):
+        raise TypeError(
+            "params の値には、浮動小数点数の、マスクも書き込み禁止もない配列を入れてください。"
+            f"層 {type(layer).__name__} の {key} に受け取った値: {value!r}"
+        )
+    return array
 
 
 def _any_shared(arrays: list[Array]) -> bool:

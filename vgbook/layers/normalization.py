@@ -21,6 +21,7 @@ from vgbook._edge import (
     signal,
     upstream,
 )
+from vgbook.layers.affine import check_weights
 
 
 def _standardize(x: Array, axis: int, eps: float) -> tuple[Array, Array, Array, Array]:
@@ -134,22 +135,24 @@ class BatchNorm:
     @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """正規化して γ 倍し β を足す。学習時は移動平均も進める。"""
-        x = signal("x", x, width=self.n_in, members=self.params["gamma"].shape[:-2])
-        if self.training:
-            if x.shape[-2] < 2:
-                raise ValueError(
-                    "バッチ正規化の学習には、x に 2 つ以上の標本が必要です。標本が 1 つでは、平均を"
-                    "引いた値も勾配もすべて 0 になります。1 つの標本で推論するなら predict を"
-                    f"使ってください。受け取った形: {x.shape}"
-                )
+        gamma, beta = check_weights(self.params, "gamma", "beta")
+        x = signal("x", x, width=self.n_in, members=gamma.shape[:-2])
+        if self.training and x.shape[-2] < 2:
+            raise ValueError(
+                "バッチ正規化の学習には、x に 2 つ以上の標本が必要です。標本が 1 つでは、平均を"
+                "引いた値も勾配もすべて 0 になります。1 つの標本で推論するなら predict を"
+                f"使ってください。受け取った形: {x.shape}"
+            )
+        self.by_batch = self.training  # 逆伝播は、いまの順伝播の式をさかのぼる
+        if self.by_batch:
             self.x_hat, self.inv_std, mean, var = _standardize(x, -2, self.eps)
             self._follow(mean, var, x.shape[-2])
         else:
             self.inv_std = 1.0 / np.sqrt(self.running_var + self.eps)
             self.x_hat = x - self.running_mean
             self.x_hat *= self.inv_std
-        y = self.params["gamma"] * self.x_hat
-        y += self.params["beta"]
+        y = gamma * self.x_hat
+        y += beta
         return y
 
     def _follow(self, mean: Array, var: Array, n_batch: int) -> None:
@@ -166,13 +169,13 @@ class BatchNorm:
 
     @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
-        """dγ と dβ を残し ∂L/∂x を返す。推論時は統計が定数なので γ/√(v+ε) 倍だけ。"""
+        """dγ と dβ を残し ∂L/∂x を返す。推論の順伝播なら統計が定数なので γ/√(v+ε) 倍だけ。"""
         dy = upstream(dy, getattr(self, "x_hat", None))
         gamma = (dy * self.x_hat).sum(axis=-2, keepdims=True)
         beta = dy.sum(axis=-2, keepdims=True)
         self.grads = {"gamma": gamma, "beta": beta}
         scale: Array = self.params["gamma"] * self.inv_std
-        if not self.training:
+        if not getattr(self, "by_batch", self.training):
             return dy * scale
         # 式の 2 つの平均は dβ/N と dγ/N なので、もう一度とらなくてよい
         n_batch = dy.shape[-2]
@@ -237,10 +240,11 @@ class LayerNorm:
     @np.errstate(over="ignore", under="ignore")
     def forward(self, x: Array) -> Array:
         """標本ごとに正規化して γ 倍し β を足す。"""
-        x = signal("x", x, width=self.n_in, members=self.params["gamma"].shape[:-2])
+        gamma, beta = check_weights(self.params, "gamma", "beta")
+        x = signal("x", x, width=self.n_in, members=gamma.shape[:-2])
         self.x_hat, self.inv_std, _, _ = _standardize(x, -1, self.eps)
-        y = self.params["gamma"] * self.x_hat
-        y += self.params["beta"]
+        y = gamma * self.x_hat
+        y += beta
         return y
 
     @np.errstate(under="ignore")

@@ -8,7 +8,7 @@ import numpy as np
 
 from vgbook._edge import Array, signal, upstream
 from vgbook.activations import Activation, check_activation
-from vgbook.layers.affine import own_array
+from vgbook.layers.affine import check_weights, own_array
 
 
 class Recurrent:
@@ -84,7 +84,7 @@ class Recurrent:
     @np.errstate(under="ignore")
     def forward(self, x: Array) -> Array:
         """入力の列 x (..., T, N, n_in) から、隠れ状態の列 h (..., T, N, n) を返す。"""
-        Wx, Wh, b = self.params.values()
+        Wx, Wh, b = check_weights(self.params, "Wx", "Wh", "b")
         x = _sequence("x", x, self.n_in, Wx.shape[:-2])
         self.x, h, zs, hs = x, None, [], []
         for t in range(x.shape[-3]):
@@ -100,7 +100,7 @@ class Recurrent:
     @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """各時刻の ∂L/∂h_t から ∂L/∂x を返し、全時刻の和を ``grads`` に残す。"""
-        Wx, Wh, _ = self.params.values()
+        Wx, Wh, _ = check_weights(self.params, "Wx", "Wh", "b")
         dy = upstream(_sequence("dy", dy, Wh.shape[-1]), getattr(self, "h", None))
         delta = np.empty(np.broadcast_shapes(dy.shape, self.z.shape), self.z.dtype)
         back = np.zeros_like(delta[..., 0, :, :])

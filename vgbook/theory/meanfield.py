@@ -309,8 +309,10 @@ def fixed_correlation(
     table = growth(below_one, *(a[..., np.newaxis] for a in args))
     lowest = np.where(np.isnan(table), np.inf, table)
     upper = below_one[np.argmin(lowest, axis=-1)]
-    root = find_root(growth, np.zeros_like(upper), upper, args)
-    root = np.where(growth(np.zeros_like(upper), *args) <= ROUNDING, 0.0, root)
+    uncorrelated = growth(np.zeros_like(upper), *args) <= ROUNDING
+    # c = 0 から動かなければ、根は 0。0 に向けて区間を縮め続けないように、探さない
+    args = (sigma_w, sigma_b, np.where(uncorrelated, np.nan, q))
+    root = np.where(uncorrelated, 0.0, find_root(growth, np.zeros_like(upper), upper, args))
     c = np.where(np.min(lowest, axis=-1) < -1e-13, root, 1.0)
     return np.where(defined, c, np.nan)[()]
 

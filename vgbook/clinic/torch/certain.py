@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from vgbook.clinic.record import Finding, finding
+from vgbook.clinic.rules import FEW
 from vgbook.clinic.torch.courses import constant_answer
 from vgbook.clinic.torch.hooks import RECURRENT, dense, drift, wide
 from vgbook.clinic.torch.measure import Measurement
 from vgbook.clinic.torch.subject import Subject, tensors
 
 SETTLED = 30  # 既定の momentum 0.1 なら、30 回で初めの値は 4 % しか残らない
-FEW = 4  # これより少ない標本では、バッチ正規化の統計は標本そのものでほぼ決まる
 LEARNED = 0.9  # 損失が、入力を見ない答えのこの割合を下回れば、学べている
 FLAT = 0.5  # 飽和した値か死んだユニットがこれより多い層があれば、勾配が 0 なのはそのため
 HALF_ZEROS = 0.3  # 半精度の δ のうち、これを超える割合が 0 なら、桁あふれを疑う

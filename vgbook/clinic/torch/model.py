@@ -12,9 +12,10 @@ from torch import nn
 from vgbook.clinic.court import Change, Court
 from vgbook.clinic.record import Finding, Thresholds, Trial
 from vgbook.clinic.report import Diagnosis
+from vgbook.clinic.rules import SAME_ANSWERS
 from vgbook.clinic.symptoms import symptoms
 from vgbook.clinic.torch.certain import certainties
-from vgbook.clinic.torch.courses import initial_rate, run
+from vgbook.clinic.torch.courses import initial_rate, run, same_answers
 from vgbook.clinic.torch.hooks import already
 from vgbook.clinic.torch.measure import Measurement, measure
 from vgbook.clinic.torch.subject import Subject, tensors, untouched
@@ -106,7 +107,7 @@ def _court(
         limits,
         measured.seconds,
         Change("予定の最初の学習率", initial_rate) if scheduled else None,
-        done,
+        done | {Remedy.UNCLIP},  # 試しの学習は、ループの中の切り詰めを含まない
     )
 
 
@@ -131,6 +132,8 @@ def _notes(subject: Subject, measured: Measurement) -> list[str]:
     notes = []
     if subject.optimizer is None:
         notes.append("optimizer がないので、試しの学習をせず、症状だけを挙げました。")
+    elif same_answers(subject.y):
+        notes.append(SAME_ANSWERS)
     frozen = [name for name, p in subject.model.named_parameters() if not p.requires_grad]
     if frozen and measured.connected:
         notes.append(f"requires_grad=False で固定したパラメーターが {len(frozen)} 個あります。")

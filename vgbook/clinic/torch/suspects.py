@@ -9,18 +9,13 @@ from torch import nn
 
 from vgbook.clinic.court import Change, Suspect
 from vgbook.clinic.record import Finding, Trial
+from vgbook.clinic.rules import LARGE_UPDATE, SMALL_UPDATE, STALE, odd_scale
 from vgbook.clinic.symptoms import mostly_dead
 from vgbook.clinic.torch import courses
 from vgbook.clinic.torch.hooks import drift, wide
 from vgbook.clinic.torch.measure import Measurement
 from vgbook.clinic.torch.subject import Subject, tensors
 from vgbook.clinic.verdicts import Remedy
-
-SMALL_UPDATE = 3e-5  # 更新が重みのこの割合より小さければ、小さすぎると疑う
-LARGE_UPDATE = 3e-3  # どの行列の更新もこれより小さければ、大きすぎるとは疑わない
-STANDARD = (0.05, 5.0)  # 標準偏差がこの範囲なら、尺度は疑わない
-FAR = 5.0  # 平均が標準偏差の何倍を超えて 0 から離れれば、尺度を疑うか
-UNEVEN = 100.0  # 列の標準偏差の比が、これを超えれば、尺度を疑う
 
 INITS = (
     Change("He の初期値", courses.reinitialise(2**0.5), Remedy.INITIALISE),
@@ -57,9 +52,8 @@ def _suspect_symptom(subject: Subject, symptoms: list[Finding], *slugs: str) -> 
 def _batch_norm(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
     off = tuple(n for n, gap in stale(subject.model, measured).items() if gap > 1)
     if off:
-        rule = "推論モードの移動平均が、このバッチの平均・分散と大きく違う"
         yield Suspect(
-            "batch-norm", off, rule, (Change("BN をもう一方のモードに", courses.other_mode),)
+            "batch-norm", off, STALE, (Change("BN をもう一方のモードに", courses.other_mode),)
         )
 
 
@@ -73,11 +67,11 @@ def _loss_sum(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
 
 
 def _scales(subject: Subject) -> Iterator[Suspect]:
-    if odd := odd_scale(subject.x):
+    if odd := _odd_scale(subject.x):
         change = Change("入力を標準化", courses.standardise_input)
         yield Suspect("input-scale", ("x",), odd, (change,))
     y = subject.y
-    if isinstance(y, torch.Tensor) and (odd := odd_scale(y)):
+    if isinstance(y, torch.Tensor) and (odd := _odd_scale(y)):
         change = Change("目標を標準化", courses.standardise_target)
         yield Suspect("target-scale", ("y",), odd, (change,))
 
@@ -154,19 +148,12 @@ def additive(subject: Subject, measured: Measurement) -> int:
     return len(y) if abs(two - 2 * one) < 1e-3 * abs(one) else 0
 
 
-def odd_scale(tree: Any) -> str:
-    """平均か標準偏差が、標準化した値から大きく外れていれば、その説明。"""
-    low, high = STANDARD
+def _odd_scale(tree: Any) -> str:
+    """どれかのテンソルの尺度が、標準化した値から大きく外れていれば、その説明。"""
     for tensor in tensors(tree):
-        if not tensor.is_floating_point() or tensor.numel() < 2:
-            continue
-        values = wide(tensor)
-        mean, std = float(values.mean()), float(values.std())
-        if not low <= std <= high or abs(mean) > FAR * max(std, 1):
-            return f"平均 {mean:.3g}、標準偏差 {std:.3g}"
-        if tensor.ndim == 2 and len(tensor) > 2:
-            each = values.std(0)
-            each = each[each > 0]
-            if len(each) and float(each.max() / each.min()) > UNEVEN:
-                return f"列の標準偏差が {float(each.min()):.1g} から {float(each.max()):.1g} まで"
+        if tensor.is_floating_point() and tensor.numel() > 1:
+            values = wide(tensor)
+            columns = values.std(0).tolist() if tensor.ndim == 2 and len(tensor) > 2 else ()
+            if odd := odd_scale(float(values.mean()), float(values.std()), columns):
+                return odd
     return ""
