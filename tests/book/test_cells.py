@@ -1,7 +1,8 @@
-"""セルは、上から順に読んで足りる: まだ読み込んでいない名前を使わない。"""
+"""セルは、上から順に読んで足りる。本文で限りとして示す数は、限りの外へ丸める。"""
 
 import ast
 import builtins
+import re
 
 import pytest
 
@@ -48,3 +49,32 @@ def test_a_cell_uses_only_what_the_cells_before_it_made(page: Page):
 
 def test_a_name_that_is_read_before_its_import_is_found():
     assert unknown("vg.digits()\nimport vgbook as vg\n") == {"vg"}
+
+
+UPWARDS, DOWNWARDS = re.compile(r"ceil|at_most"), re.compile(r"floor|int\(")
+ROUNDED = {"以下": UPWARDS, "以内": UPWARDS, "以上": DOWNWARDS}
+BOUND = re.compile(r"\{glue:text\}`([\w-]+)` ?[^{。、\n]{0,4}(以下|以内|以上)")
+
+
+def crossed(page: Page) -> list[str]:
+    """0.0203 を「0.02 以下」と書くような、丸めて限りの内側に入れた数の名前。"""
+    made = {
+        key: re.search(rf'glue\("{key}", (.+)\)', code_of(page))
+        for key, _ in BOUND.findall(page.text)
+    }
+    return [
+        key
+        for key, word in BOUND.findall(page.text)
+        if not ROUNDED[word].search((made[key] or [""])[0])
+    ]
+
+
+def test_a_limit_is_rounded_away_from_what_it_limits():
+    assert [name for page in PAGES for name in crossed(page)] == []
+
+
+def test_a_limit_that_was_rounded_to_the_nearest_is_found():
+    cell = '```{code-cell} python\nglue("gap", f"{gap:.2f}", display=False)\n```\n'
+    text = cell + "差は {glue:text}`gap` 以下です。\n"
+    assert crossed(Page("a", text)) == ["gap"]
+    assert crossed(Page("a", text.replace("gap:.2f", "np.ceil(gap):.2f"))) == []
