@@ -167,7 +167,7 @@ def test_every_paragraph_of_the_page_is_in_the_notebook(book: Path, notebooks):
         found = visible(got.get_text())
         page = soup((book / f"{name}.html").read_text(encoding="utf-8"), "html.parser").article
         for drop in page.select(
-            ".math, .page-tools, .cell_output, .headerlink, .sd-summary-state-marker"
+            ".math, .page-tools, .cell_output, .headerlink, .sd-summary-state-marker, .cards .label"
         ):
             drop.decompose()
         paragraphs = page.select("p:not(.cell p), li > p, td, h2, h3")
