@@ -123,6 +123,21 @@ def test_a_head_with_a_formula_labels_its_cards_and_nothing_else(site: str, chro
     page.close()
 
 
+def test_the_caption_of_the_cards_is_as_wide_as_they_are(site: str, chromium: "Browser"):
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    for name in ("part2/relu", "appendix/site"):
+        page.goto(f"{site}{name}.html")
+        caption = page.locator("table.cards caption").first
+        box, card = (
+            caption.bounding_box(),
+            page.locator("table.cards tbody tr").first.bounding_box(),
+        )
+        assert box and card
+        assert abs(box["width"] - card["width"]) < 2
+        assert card["x"] + card["width"] <= 390
+    page.close()
+
+
 def test_the_reading_map_fits_a_phone_with_its_minutes(site: str, chromium: "Browser"):
     page = chromium.new_page(viewport={"width": 360, "height": 800})
     page.goto(f"{site}index.html")
