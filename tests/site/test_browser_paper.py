@@ -132,7 +132,8 @@ def test_the_caption_of_the_cards_is_as_wide_as_they_are(site: str, chromium: "B
             caption.bounding_box(),
             page.locator("table.cards tbody tr").first.bounding_box(),
         )
-        assert box and card
+        assert box
+        assert card
         assert abs(box["width"] - card["width"]) < 2
         assert card["x"] + card["width"] <= 390
     page.close()
