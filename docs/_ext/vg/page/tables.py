@@ -74,7 +74,7 @@ def labelled(cell: str, name: str) -> str:
     """
     if "katex" in name:
         return f'{cell}<span class="label">{PARAGRAPH.sub("", name)}</span>'
-    return f'{cell[:-1]} data-label="{escape(unescape(TAG.sub("", name)).strip())}">'
+    return f'{cell[:-1]} data-label="{escape(text(name))}">'
 
 
 def as_cards(html: str) -> str:
