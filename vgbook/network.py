@@ -325,8 +325,10 @@ def _check_parts(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
             f"渡してください。受け取った値: {inits!r}"
         )
+    if norm is None:
+        return
     try:
-        norm is None or inspect.signature(norm).bind(1, ensemble=(), dtype=float)
+        inspect.signature(norm).bind(1, ensemble=(), dtype=float)
     except (TypeError, ValueError):
         raise TypeError(
             "norm には BatchNorm、LayerNorm、その functools.partial か None を渡してください。"
