@@ -33,6 +33,10 @@ from vgbook.training.losses import (
 )
 from vgbook.training.optimizers import check_optimizer
 
+BUSY = (
+    "この network は、別の fit が学習の途中です。1 つのネットワークを 2 つの fit で同時に学習する"
+    "と、互いの勾配を読んでしまいます。スレッドごとに copy.deepcopy(network) を使ってください。"
+)
 CHUNK = 100
 """正解率を測るとき、一度に流す標本の数。"""
 
@@ -227,11 +231,17 @@ def fit(
     losses = np.full((steps, *network.ensemble), np.nan, dtype)
     diverged_at = np.full(network.ensemble, -1)
     at, train, test = [], [], []
-    with np.errstate(all="ignore"), progress_bar(steps, "学習", show=progress) as bar:
+    with (
+        np.errstate(all="ignore"),
+        network.turn.alone(f"{BUSY}受け取った network: {network!r}"),
+        progress_bar(steps, "学習", show=progress) as bar,
+    ):
         for step in range(steps):
             batch = rng.integers(len(x), size=batch_size)
-            losses[step], dy = loss_and_gradient(loss, network.forward(x[batch]), labels[batch])
-            network.gradients(dy)
+            with network.turn.wait:  # ほかのスレッドの predict は、順伝播と逆伝播の間に入れない
+                y = network.forward(x[batch])
+                losses[step], dy = loss_and_gradient(loss, y, labels[batch])
+                network.gradients(dy)
             if watch is not None:
                 watch(step, network)
             optimizer.step(network)
