@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from vgbook._edge import (
     Array,
@@ -31,7 +30,7 @@ from vgbook.training.losses import (
     sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
-from vgbook.training.optimizers import check_optimizer
+from vgbook.training.update import check_optimizer, check_rates
 
 CHUNK = 100
 """正解率を測るとき、一度に流す標本の数。"""
@@ -206,7 +205,8 @@ def fit(
     check_flag("reevaluate", reevaluate)
     check_flag("progress", progress)
     x, labels = _check_pair(network, x, labels, "x", "labels", loss)
-    _check_optimizer(network, optimizer)
+    check_optimizer(optimizer)
+    check_rates(getattr(optimizer, "lr", 1.0), network.ensemble)
     if evaluate_every is not None and labels.ndim != 1:
         raise ValueError(
             "正解率は、labels がクラスの番号 (標本数,) のときだけ測れます。evaluate_every を"
@@ -288,24 +288,6 @@ def _are_classes(labels: object) -> bool:
     """クラスの番号の列 (整数の 1 次元の配列) か。"""
     array = as_array("labels", labels)
     return array.ndim == 1 and array.dtype.kind in "iu"
-
-
-def _check_optimizer(network: Network, optimizer: object) -> None:
-    check_optimizer(optimizer)
-    check_rates(getattr(optimizer, "lr", 1.0), network.ensemble)
-
-
-def check_rates(lr: ArrayLike, ensemble: tuple[int, ...]) -> None:
-    """学習率の形が集団の軸にそろうことを確かめる。"""
-    try:
-        fits = np.broadcast_shapes(np.shape(lr), ensemble) == ensemble
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"optimizer の lr の形は、集団の軸 {ensemble} にそろえてください。"
-            f"受け取った形: {np.shape(lr)}"
-        )
 
 
 def _check_schedule(
