@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike
 from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers.affine import Activate, Affine, Layer, check_layers, check_param, leaves
+from vgbook.layers.affine import Activate, Affine, Layer
+from vgbook.layers.walk import check_layers, check_param, leaves
 
 
 class Network:

@@ -227,7 +227,7 @@ def clip(rng):
     }
 
 
-@check("vgbook.clinic.gradcheck.numerical_gradient", "数値", points=3, over={"i": range(3)},
+@check("vgbook.clinic.numerical.numerical_gradient", "数値", points=3, over={"i": range(3)},
        free="i", within=1e-6)  # fmt: skip
 def central_difference(rng):
     """左辺は `vg.numerical_gradient` の値。h は 10⁻⁵。「≈」は相対誤差 10⁻⁶ 以内。"""

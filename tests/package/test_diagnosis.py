@@ -6,7 +6,7 @@ import pytest
 from vgbook.activations import Activation, leaky_relu, relu, sigmoid, step, tanh
 from vgbook.clinic import LayerRecord, Thresholds, diagnose, text
 from vgbook.clinic.court import Change, Court
-from vgbook.clinic.gradcheck import numerical_gradient
+from vgbook.clinic.numerical import numerical_gradient
 from vgbook.clinic.record import Trial
 from vgbook.clinic.symptoms import symptoms
 from vgbook.experiments.datasets import digits
