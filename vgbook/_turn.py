@@ -15,11 +15,8 @@ class Turn:
     --------
     >>> import copy
     >>> turn = Turn()
-    >>> with turn.alone("使用中"), copy.deepcopy(turn).alone("使用中"):
-    ...     with turn.alone("使用中"):
-    ...         pass
-    Traceback (most recent call last):
-    RuntimeError: 使用中
+    >>> with turn.alone("network"), copy.deepcopy(turn).alone("network"):
+    ...     pass
     """
 
     def __init__(self) -> None:
@@ -31,10 +28,14 @@ class Turn:
         return Turn, ()  # 錠は写せない
 
     @contextmanager
-    def alone(self, refusal: str) -> Iterator[None]:
-        """待たずに番をとる。とられていれば、``refusal`` と断る。"""
+    def alone(self, network: object) -> Iterator[None]:
+        """学習の間の番をとる。もう学習の途中なら、待たずに断る。"""
         if not self._alone.acquire(blocking=False):
-            raise RuntimeError(refusal)
+            raise RuntimeError(
+                "この network は、別の fit が学習の途中です。1 つのネットワークを 2 つの fit で同時"
+                "に学習すると、互いの勾配を読んでしまいます。スレッドごとに copy.deepcopy(network) を"
+                f"使ってください。受け取った network: {network!r}"
+            )
         try:
             yield
         finally:

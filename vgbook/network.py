@@ -17,7 +17,8 @@ from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, sign
 from vgbook._turn import Turn
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers.affine import Activate, Affine, Layer, check_layers, check_param, leaves
+from vgbook.layers.affine import Activate, Affine, Layer
+from vgbook.layers.walk import check_layers, check_param, leaves
 
 
 class Network:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vgbook._edge import Array, signal, upstream
 from vgbook.activations import Activation, check_activation
-from vgbook.layers.affine import check_weights, own_array
+from vgbook.layers.weights import check_weights, own_array
 
 
 class Recurrent:
