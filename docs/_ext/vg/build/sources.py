@@ -5,7 +5,6 @@ Sphinx は、標準ライブラリから受け継いだメソッドのファイ�
 
 from __future__ import annotations
 
-from functools import reduce
 from importlib import import_module
 
 from sphinx.application import Sphinx
@@ -21,7 +20,9 @@ def home(app: Sphinx | None, module: str, name: str) -> str:
     >>> home(None, "vgbook.training.loop", "History.index")
     'vgbook.training.loop'
     """
-    value = reduce(lambda a, part: getattr(a, part, None), name.split("."), import_module(module))
+    value: object = import_module(module)
+    for part in name.split("."):
+        value = getattr(value, part, None)
     written: str = getattr(value, "__module__", None) or module
     return written if written.partition(".")[0] == PACKAGE else module
 
