@@ -162,10 +162,10 @@ class Activate:
     def forward(self, x: Array) -> Array:
         """h = φ(z)。"""
         self.z = signal("x", x)
-        self.h = self.activation.f(self.z)
+        self.h = self.activation(self.z)
         return self.h
 
     @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
         """上から来た勾配に φ′(z) を掛ける。ここが連鎖律の 1 段です。"""
-        return upstream(dy, getattr(self, "z", None)) * self.activation.df(self.z)
+        return upstream(dy, getattr(self, "z", None)) * self.activation.derivative(self.z)

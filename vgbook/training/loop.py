@@ -197,11 +197,13 @@ def fit(
 
     dtype = np.result_type(x, *(affine.params["W"] for affine in network.affines))
     log = _Log(np.full((steps, *network.ensemble), np.nan, dtype))
-    with np.errstate(all="ignore"), progress_bar(steps, "学習", show=progress) as bar:
+    bar = progress_bar(steps, "学習", show=progress)
+    with np.errstate(all="ignore"), network.turn.alone(network), bar:
         for step in range(steps):
             batch = rng.integers(len(x), size=batch_size)
-            value, dy = loss_and_gradient(loss, network.forward(x[batch]), labels[batch])
-            network.gradients(dy)
+            with network.turn.wait:  # ほかのスレッドの predict は、順伝播と逆伝播の間に入れない
+                value, dy = loss_and_gradient(loss, network.forward(x[batch]), labels[batch])
+                network.gradients(dy)
             if watch is not None:
                 watch(step, network)
             optimizer.step(network)
