@@ -239,6 +239,14 @@ def check_data(name: str, x: object, *, width: int | None = None) -> Array:
     return array
 
 
+def check_rows(name: str, x: object, *, width: int | None = None) -> Array:
+    """``x`` が空でなく有限な実数の、集団の軸のない行列 (標本数, 特徴数) であることを確かめる。"""
+    array = check_data(name, x, width=width)
+    if array.ndim != 2:
+        raise ValueError(f"{name} の形は (標本数, 特徴数) です。受け取った形: {array.shape}")
+    return array
+
+
 def check_labels(name: str, labels: object, *, size: int, classes: float = math.inf) -> Array:
     """``labels`` が 0 以上 ``classes`` 未満の整数を ``size`` 個もつことを確かめ、int で返す。
 

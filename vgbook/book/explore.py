@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, check_count, check_positive
 from vgbook.activations import Activation
-from vgbook.book.interactive import Control, Interactive, Panel, bars, measured, theory
+from vgbook.book.interactive import Interactive
 from vgbook.book.numerals import power
+from vgbook.book.panels import Control, Panel, bars, measured, theory
 from vgbook.clinic.record import Thresholds
 from vgbook.experiments.flow import activation_distribution, gradient_flow
 from vgbook.initializers import normal

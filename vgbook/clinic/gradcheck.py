@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vgbook._edge import Array, check_data, check_positive
+from vgbook._edge import Array, check_positive, check_rows
 from vgbook._progress import progress_bar
 from vgbook.clinic.differences import (
     Differences,
@@ -123,9 +123,7 @@ def check_gradients(
     check_loss(loss)
     if h is not None:
         check_positive("h", h)
-    x = check_data("x", x, width=network.n_in)
-    if x.ndim != 2:
-        raise ValueError(f"x の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
+    x = check_rows("x", x, width=network.n_in)
     if len(x) == 1 and any(
         isinstance(layer, BatchNorm) and layer.training for layer in network.leaves()
     ):

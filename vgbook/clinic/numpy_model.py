@@ -1,6 +1,7 @@
 """この本の `Network` の診断: 測り、確かな病気を挙げ、試しに学習させる。"""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -133,26 +134,12 @@ def _tried(
     stale: tuple[str, ...],
     limits: Thresholds,
 ) -> Diagnosis:
-    def train(name: str, changes: tuple[Change, ...], steps: int, enough: float) -> Trial:
-        copied = subject.copy()
-        for change in changes:
-            change.apply(copied)
-        result = Trial(name, [], reference(copied))
-        while len(result.losses) < steps:
-            result.losses.append(copied.update())
-            over = len(result.losses) >= 20 and result.score < enough
-            if over or not np.isfinite(result.losses[-1]):
-                break
-        return result
-
-    before = [affine.params["W"].copy() for affine in affines(subject.network)]
-    once = subject.copy()
-    once.update()
-    for record, W, affine in zip(report.layers, before, affines(once.network), strict=True):
-        record.update = float(rms(affine.params["W"] - W)) / record.W if record.W else float("inf")
-    size = sum(W.size for W in before) * len(subject.x)
+    """1 回の更新を測り、疑いを 1 つずつ取り除いて、試しに学習させる。"""
+    _measure_update(subject, report.layers)
+    weights = sum(affine.params["W"].size for affine in affines(subject.network))
+    size = weights * len(subject.x)
     court = Court(
-        train,
+        partial(_train, subject),
         lambda base: suspects(subject, report.layers, found, stale, base),
         found,
         limits,
@@ -169,3 +156,29 @@ def _tried(
     if not hasattr(subject.optimizer, "lr"):
         report.notes.append("optimizer に lr がないので、学習率を変えた試しはしていません。")
     return report
+
+
+def _measure_update(subject: Subject, records: list[LayerRecord]) -> None:
+    """重みに対する、1 回の更新の大きさ。"""
+    once = subject.copy()
+    once.update()
+    layers = zip(affines(subject.network), affines(once.network), strict=True)
+    for record, (before, after) in zip(records, layers, strict=True):
+        moved = float(rms(after.params["W"] - before.params["W"]))
+        record.update = moved / record.W if record.W else float("inf")
+
+
+def _train(
+    subject: Subject, name: str, changes: tuple[Change, ...], steps: int, enough: float
+) -> Trial:
+    """``changes`` の変え方をした写しの、試しの学習。"""
+    copied = subject.copy()
+    for change in changes:
+        change.apply(copied)
+    result = Trial(name, [], reference(copied))
+    while len(result.losses) < steps:
+        result.losses.append(copied.update())
+        over = len(result.losses) >= 20 and result.score < enough
+        if over or not np.isfinite(result.losses[-1]):
+            break
+    return result

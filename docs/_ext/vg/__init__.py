@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PARTS = (  # 同じ出来事には、この順に応える
     "build.pages",  # 検算の頁と API の頁を作る
+    "build.sources",  # 「ソースコード」から、書かれたファイルへ
     "build.execution",  # 実行の環境とキャッシュの鍵
     "build.incremental",  # 失敗した組みの次は、全部の頁を読み直す
     "build.faults",  # 見逃してはならない誤りを警告にする

@@ -16,7 +16,7 @@ from vgbook.clinic.rules import SAME_ANSWERS
 from vgbook.clinic.symptoms import symptoms
 from vgbook.clinic.torch.certain import certainties
 from vgbook.clinic.torch.courses import initial_rate, run, same_answers
-from vgbook.clinic.torch.hooks import already
+from vgbook.clinic.torch.functions import already
 from vgbook.clinic.torch.measure import Measurement, measure
 from vgbook.clinic.torch.subject import Subject, tensors, untouched
 from vgbook.clinic.torch.suspects import suspects

@@ -10,18 +10,9 @@ from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
 from vgbook.clinic.torch.eager import Eager
-from vgbook.clinic.torch.hooks import (
-    BATCH_NORMS,
-    batch_statistics,
-    dead_units,
-    dense,
-    drift,
-    plain_name,
-    reached_units,
-    units,
-    weight_name,
-    wide,
-)
+from vgbook.clinic.torch.functions import dead_units, plain_name, reached_units, units
+from vgbook.clinic.torch.hooks import BATCH_NORMS, weight_name
+from vgbook.clinic.torch.sizes import batch_statistics, dense, drift, wide
 
 
 class _Functions(TorchFunctionMode):

@@ -13,7 +13,7 @@ from vgbook._edge import check_count
 from vgbook.clinic.record import Finding, Thresholds, Trial, check_thresholds, finding
 from vgbook.clinic.report import Diagnosis, check_folder
 from vgbook.clinic.symptoms import symptoms
-from vgbook.clinic.torch.hooks import already
+from vgbook.clinic.torch.functions import already
 from vgbook.clinic.torch.model import check_model, check_optimizer
 from vgbook.clinic.torch.sample import Sample
 
