@@ -147,8 +147,7 @@ def _check_arrays(
 ) -> list[tuple[Check, Array]]:
     """どの配列についても、検算の結果と、逆伝播の勾配。"""
     value, dy = _repeatable(network, x, labels, loss)
-    dx = network.backward(dy)
-    list(network.pairs())  # 勾配を残し忘れた層や、形の違う勾配を断る
+    dx = _same_twice(network, dy)
     dtype = _coarsest(network, x)
     rounding = ROUNDING_STEPS * float(np.finfo(dtype).eps * np.max(np.abs(value)))
 
@@ -207,14 +206,18 @@ def _settled(rough: Check, grad: Array, fine: Check, precise: Array) -> Check:
 
 
 def _repeatable(network: Network, x: Array, labels: Any, loss: Loss) -> tuple[Any, Array]:
-    """損失と ∂L/∂出力。もう一度測っても同じ損失になり、x も変わらないことを確かめる。"""
-    kept = x.copy()
-    value, dy = loss_and_gradient(loss, network.forward(x), labels)
-    if not np.array_equal(x, kept):
-        raise ValueError(
-            "network の層は、受け取った配列を書き換えずに、新しい配列を返さなければなりません。"
-            f"順伝播の後で変わった入力 x の形: {x.shape}"
-        )
+    """損失と ∂L/∂出力。もう一度測っても同じ損失になり、どの層も入力を変えないことを確かめる。"""
+    h = x.copy()
+    for layer in network:
+        kept = h.copy()
+        y = layer.forward(h)
+        if not np.array_equal(h, kept, equal_nan=True):
+            raise ValueError(
+                "network の層は、受け取った配列を書き換えずに、新しい配列を返さなければなりません。"
+                f"入力を書き換えた層: {layer!r}、受け取った入力の形: {kept.shape}"
+            )
+        h = y
+    value, _ = loss_and_gradient(loss, network.forward(x), labels)
     again, dy = loss_and_gradient(loss, network.forward(x), labels)
     if not np.array_equal(value, again, equal_nan=True):
         raise ValueError(
@@ -223,6 +226,21 @@ def _repeatable(network: Network, x: Array, labels: Any, loss: Loss) -> tuple[An
             f"受け取った損失: {value} と {again}"
         )
     return value, dy
+
+
+def _same_twice(network: Network, dy: Array) -> Array:
+    """∂L/∂x。もう一度逆伝播しても同じ勾配になることを確かめる。"""
+    dx = np.array(network.backward(dy.copy()))
+    first = [(param, np.array(grad)) for param, grad in network.pairs()]
+    network.backward(dy.copy())
+    for (param, grad), (_, again) in zip(first, network.pairs(), strict=True):
+        if not np.array_equal(grad, again, equal_nan=True):
+            raise ValueError(
+                "network の層の backward は、呼ぶたびに grads を作り直さなければなりません。"
+                "PyTorch のように足し込むと、学習の 2 回目から勾配が間違います。"
+                f"2 回目に変わった勾配の形: {param.shape}"
+            )
+    return dx
 
 
 def _compare(name: str, point: Point, grad: Array, rounding: float, h: float | None) -> Check:
