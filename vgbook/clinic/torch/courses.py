@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from vgbook.clinic.record import OUT_OF_TIME, Trial
+from vgbook.clinic.rules import FEWEST
 from vgbook.clinic.torch.hooks import BATCH_NORMS
 from vgbook.clinic.torch.subject import Subject, tensors, tree_map
 
@@ -16,7 +17,6 @@ CONVOLUTIONS = (
     torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.ConvTranspose1d,
     torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d,
 )  # fmt: skip
-FEWEST = 20  # 初めの数回だけ下がって後で跳ねる学習を、下がったと見ない
 
 
 def same_answers(y: object) -> bool:
