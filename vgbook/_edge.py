@@ -49,6 +49,12 @@ def check_callable(name: str, value: object) -> None:
         raise TypeError(f"{name} には関数を渡してください。受け取った値: {value!r}")
 
 
+def check_text(name: str, value: object) -> None:
+    """``value`` が文字列であることを確かめる。"""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} には文字列を渡してください。受け取った値: {value!r}")
+
+
 def check_flag(name: str, value: object) -> bool:
     """``value`` が True か False であることを確かめる。"""
     if not isinstance(value, bool | np.bool_):

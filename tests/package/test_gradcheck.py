@@ -403,6 +403,13 @@ def test_a_layer_that_cannot_be_checked_is_not_called_wrong(layer, word, place):
         check_gradients(network, X, LABELS)
 
 
+def test_a_layer_in_the_middle_that_overwrites_what_it_receives_is_named():
+    """書き換えるのは、前の層の出力。ネットワークの入力は変わらない。"""
+    first = Affine(rng().standard_normal((4, 4)))
+    with pytest.raises(ValueError, match=r"書き換えた層: .*Overwriting"):
+        check_gradients(Network([first, *behind(Overwriting())]), X, LABELS)
+
+
 @pytest.mark.parametrize(
     ("activation", "norm", "loss", "scale"),
     [

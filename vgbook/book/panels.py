@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from vgbook._edge import Array
 from vgbook.book.looks import COLORS, look
 
+PAIR = (300, 210)
+"""広い画面では 2 枚、電話では 1 枚ずつ並ぶ軸の、幅の目安と高さ。"""
 DASHES = {"-": "", "--": "7 3", "-.": "7 3 2 3", ":": "2 3"}
 
 

@@ -8,16 +8,15 @@ from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, check_numbers
 from vgbook.activations import tanh
-from vgbook.book.explore import LAYER, delta_theory, median_ratio, sentences, times
+from vgbook.book.explore import delta_theory
 from vgbook.book.interactive import Interactive
-from vgbook.book.panels import Control, Drag, Panel, line, measured, theory
+from vgbook.book.panels import PAIR, Control, Drag, Panel, line, measured, theory
+from vgbook.book.words import LAYER, median_ratio, sentences, times
 from vgbook.ensemble.seeds import over_seeds
 from vgbook.initializers import xavier
 from vgbook.network import mlp
 from vgbook.signals import per_layer, rms, signals
 from vgbook.theory import meanfield
-
-PAIR = (300, 210)  # 広い画面では 2 枚、電話では 1 枚ずつ並ぶ
 
 
 def phase_diagram(

@@ -206,18 +206,9 @@ def _settled(rough: Check, grad: Array, fine: Check, precise: Array) -> Check:
 
 
 def _repeatable(network: Network, x: Array, labels: Any, loss: Loss) -> tuple[Any, Array]:
-    """損失と ∂L/∂出力。もう一度測っても同じ損失になり、どの層も入力を変えないことを確かめる。"""
-    h = x.copy()
-    for layer in network:
-        kept = h.copy()
-        y = layer.forward(h)
-        if not np.array_equal(h, kept, equal_nan=True):
-            raise ValueError(
-                "network の層は、受け取った配列を書き換えずに、新しい配列を返さなければなりません。"
-                f"入力を書き換えた層: {layer!r}、受け取った入力の形: {kept.shape}"
-            )
-        h = y
-    value, _ = loss_and_gradient(loss, network.forward(x), labels)
+    """損失と ∂L/∂出力。もう一度測っても同じ損失になることを確かめる。"""
+    _check_inputs_kept(network, x)
+    value, dy = loss_and_gradient(loss, network.forward(x), labels)
     again, dy = loss_and_gradient(loss, network.forward(x), labels)
     if not np.array_equal(value, again, equal_nan=True):
         raise ValueError(
@@ -241,6 +232,19 @@ def _same_twice(network: Network, dy: Array) -> Array:
                 f"2 回目に変わった勾配の形: {param.shape}"
             )
     return dx
+
+
+def _check_inputs_kept(network: Network, x: Array) -> None:
+    """どの層も、受け取った配列を書き換えないこと。前の層が逆伝播のために残した値が変わる。"""
+    for layer in network:
+        kept = x.copy()
+        y = layer.forward(x)
+        if not np.array_equal(x, kept, equal_nan=True):
+            raise ValueError(
+                "network の層は、受け取った配列を書き換えずに、新しい配列を返さなければなりません。"
+                f"書き換えた層: {layer!r}、受け取った配列の形: {x.shape}"
+            )
+        x = y
 
 
 def _compare(name: str, point: Point, grad: Array, rounding: float, h: float | None) -> Check:

@@ -7,7 +7,7 @@ import numpy as np
 
 from vgbook._edge import Array, check_data
 from vgbook.activations import sigmoid
-from vgbook.clinic.court import Change, Court
+from vgbook.clinic.court import Change, Court, changed
 from vgbook.clinic.numpy_measure import (
     Hook,
     activations,
@@ -23,7 +23,7 @@ from vgbook.clinic.numpy_subject import Subject, affines, reference, same_answer
 from vgbook.clinic.numpy_suspects import clips, suspects
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
-from vgbook.clinic.rules import FEW, SAME_ANSWERS
+from vgbook.clinic.rules import ALL_EQUAL, ALL_ZERO, FEW, FEWEST, FIRST_BROKEN, SAME_ANSWERS
 from vgbook.clinic.symptoms import symptoms
 from vgbook.clinic.verdicts import Remedy
 from vgbook.layers.affine import Activate
@@ -46,8 +46,7 @@ def diagnose_network(subject: Subject, lr: float, limits: Thresholds, trial: boo
         broken = next((r for r in records if not np.isfinite(r.h)), None)
         if broken is not None or not np.isfinite(output).all():
             name = (broken or records[-1]).name
-            rule = "順伝播の値が、この層で初めて有限でなくなる"
-            report = Diagnosis(records, [finding("non-finite", (name,), rule)])
+            report = Diagnosis(records, [finding("non-finite", (name,), FIRST_BROKEN)])
             report.notes.append("順伝播が有限でないので、逆伝播の値は測れません。")
             return report
         measured.network.backward(_output_gradient(subject, output))
@@ -118,9 +117,9 @@ def _certain(records: list[LayerRecord], layers: list[list[Hook]]) -> Iterator[F
         elif record.W and record.dW and _columns_equal(W) and _columns_equal(dW):
             same.append(record.name)
     if zero:
-        yield finding("zero-init", tuple(zero), "重みがすべて 0 で、勾配もすべて 0")
+        yield finding("zero-init", tuple(zero), ALL_ZERO)
     elif same:
-        yield finding("symmetry", tuple(same), "どのユニットの重みも勾配も互いに等しい")
+        yield finding("symmetry", tuple(same), ALL_EQUAL)
 
 
 def _columns_equal(W: Array) -> bool:
@@ -172,13 +171,11 @@ def _train(
     subject: Subject, name: str, changes: tuple[Change, ...], steps: int, enough: float
 ) -> Trial:
     """``changes`` の変え方をした写しの、試しの学習。"""
-    copied = subject.copy()
-    for change in changes:
-        change.apply(copied)
+    copied = changed(subject, changes)
     result = Trial(name, [], reference(copied))
     while len(result.losses) < steps:
         result.losses.append(copied.update())
-        over = len(result.losses) >= 20 and result.score < enough
+        over = len(result.losses) >= FEWEST and result.score < enough
         if over or not np.isfinite(result.losses[-1]):
             break
     return result

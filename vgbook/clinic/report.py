@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from vgbook._edge import Array
 from vgbook.clinic import text
 from vgbook.clinic.record import Finding, LayerRecord, Trial
 from vgbook.clinic.verdicts import VERDICTS
 
-Array = np.ndarray[Any, Any]
 FORMAT = 1
 SIZES = ("h", "distinct", "delta", "dW", "update")
 SHARES = ("saturated", "dead")

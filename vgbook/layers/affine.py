@@ -10,7 +10,7 @@ import numpy as np
 
 from vgbook._edge import Array, signal, upstream
 from vgbook.activations import Activation, check_activation
-from vgbook.layers.weights import check_weights, own_array
+from vgbook.layers.weights import check_weights, members_text, own_array
 
 
 class Layer(Protocol):
@@ -94,7 +94,7 @@ class Affine:
 
     def __repr__(self) -> str:
         *ensemble, n_in, n_out = self.params["W"].shape
-        return f"Affine({n_in}, {n_out}{f', ensemble={tuple(ensemble)}' if ensemble else ''})"
+        return f"Affine({n_in}, {n_out}{members_text(ensemble)})"
 
     @np.errstate(under="ignore")  # 深いネットワークの小さな値は 0 に丸めてよい
     def forward(self, x: Array) -> Array:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vgbook.clinic.record import Finding, finding
-from vgbook.clinic.rules import FEW
+from vgbook.clinic.rules import ALL_EQUAL, ALL_ZERO, FEW, FIRST_BROKEN, SETTLED
 from vgbook.clinic.torch.courses import constant_answer
 from vgbook.clinic.torch.hooks import RECURRENT
 from vgbook.clinic.torch.losses import wrong_loss
@@ -16,7 +16,6 @@ from vgbook.clinic.torch.measure import Measurement
 from vgbook.clinic.torch.sizes import dense, drift, wide
 from vgbook.clinic.torch.subject import Subject, tensors
 
-SETTLED = 30  # 既定の momentum 0.1 なら、30 回で初めの値は 4 % しか残らない
 LEARNED = 0.9  # 損失が、入力を見ない答えのこの割合を下回れば、学べている
 FLAT = 0.5  # 飽和した値か死んだユニットがこれより多い層があれば、勾配が 0 なのはそのため
 HALF_ZEROS = 0.3  # 半精度の δ のうち、これを超える割合が 0 なら、桁あふれを疑う
@@ -49,7 +48,7 @@ def not_finite(subject: Subject, measured: Measurement) -> Iterator[Finding]:
         return
     first = next((r for r in measured.layers if "h" in r.overflow), None)
     if first is not None:
-        yield finding("non-finite", (first.name,), "順伝播の値が、この層で初めて有限でなくなる")
+        yield finding("non-finite", (first.name,), FIRST_BROKEN)
     elif not isfinite(measured.loss):
         yield finding("non-finite", ("loss",), f"出力は有限なのに、損失が {measured.loss}")
     elif broken := [
@@ -171,9 +170,9 @@ def equal_units(subject: Subject, measured: Measurement) -> Iterator[Finding]:
         ):
             same.append(name)
     if zero:
-        yield finding("zero-init", tuple(zero), "重みがすべて 0 で、勾配もすべて 0")
+        yield finding("zero-init", tuple(zero), ALL_ZERO)
     elif same:
-        yield finding("symmetry", tuple(same), "どのユニットの重みも勾配も互いに等しい")
+        yield finding("symmetry", tuple(same), ALL_EQUAL)
 
 
 def _rows_equal(module: nn.Module, W: torch.Tensor) -> bool:
