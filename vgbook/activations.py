@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._edge import as_array, as_real, check_callable, check_kinks, check_text
+from vgbook._edge import as_array, as_real, check_callable, check_kinks, check_text, elementwise
 
 __all__ = [
     "Activation",
@@ -86,41 +86,15 @@ class Activation:
     @np.errstate(under="ignore")
     def __call__(self, z: ArrayLike) -> Array:
         """φ(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
-        return self._apply("f", z)
+        return elementwise(f"活性化関数 {self.name} の f", self.f, _as_float(z))
 
     @np.errstate(under="ignore")
     def derivative(self, z: ArrayLike) -> Array:
         """φ′(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
-        return self._apply("df", z)
+        return elementwise(f"活性化関数 {self.name} の df", self.df, _as_float(z))
 
     def __repr__(self) -> str:
         return self.name
-
-    def _apply(self, which: str, z: ArrayLike) -> Array:
-        """``f`` か ``df`` の値。自作の関数が、入力を書き換えたり形を変えたりしたら断る。"""
-        z = _as_float(z)
-        shown = z.view()
-        shown.flags.writeable = False  # 書き換えれば、NumPy がエラーにする
-        try:
-            y: Array = getattr(self, which)(shown)
-            fits = y.shape == z.shape and y.dtype.kind in "fiub"
-        except (TypeError, ValueError, AttributeError) as error:
-            raise TypeError(self._complaint(which, z, repr(error))) from error
-        if not fits:
-            raise TypeError(self._complaint(which, z, f"形 {y.shape}、dtype {y.dtype}"))
-        if y.dtype != z.dtype or np.may_share_memory(
-            y, z
-        ):  # np.where(z > 0, 1.0, 0.0) や z そのもの
-            return np.array(y, z.dtype)[()]
-        return y
-
-    def _complaint(self, which: str, z: Array, came: str) -> str:
-        return (
-            f"活性化関数 {self.name} の {which} は、浮動小数点数の配列を受け取り、書き換えずに、"
-            "同じ形の実数の配列を返さなければなりません。math.tanh は np.tanh に、if や "
-            "z[z < 0] = 0 は np.where に、定数 1 は np.ones_like(z) に変えてください。"
-            f"渡した z の形: {z.shape}、受け取った値: {came}"
-        )
 
 
 def check_activation(name: str, value: object) -> None:

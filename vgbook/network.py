@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
+from vgbook._edge import Array, Shape, check_count, check_dtype, check_flag, check_rng, signal
 from vgbook._turn import Turn
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
@@ -130,13 +130,26 @@ class Network:
     def inference(self) -> Iterator[None]:
         """この ``with`` の中だけ、バッチ正規化を推論に切り替える。"""
         switched = [layer for layer in self.leaves() if getattr(layer, "training", False)]
-        for layer in switched:
-            layer.training = False  # type: ignore[attr-defined]
+        self.training = False
         try:
             yield
         finally:
             for layer in switched:
                 layer.training = True  # type: ignore[attr-defined]
+
+    @property
+    def training(self) -> bool:
+        """バッチ正規化のような、学習と推論で計算の違う層が、学習の計算をするか。
+
+        偽にすると、次に真にするまで、どの層も推論の計算をします。
+        """
+        return any(getattr(layer, "training", False) for layer in self.leaves())
+
+    @training.setter
+    def training(self, training: bool) -> None:
+        for layer in self.leaves():
+            if hasattr(layer, "training"):
+                layer.training = check_flag("training", training)
 
     def pairs(self) -> Iterator[tuple[Array, Array]]:
         """学習する配列とその勾配の組を、入力側の層から順に返す。勾配は逆伝播が残す。"""

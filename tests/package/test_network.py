@@ -277,3 +277,20 @@ def test_rewriting_the_input_or_the_output_does_not_spoil_the_gradients(kind, ch
 
     for found, expected in zip(gradients(True), gradients(False), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_training_switches_every_layer_and_those_of_the_branches():
+    """PyTorch の癖で ``network.training = False`` と書いても、黙って学習の計算を続けない。"""
+    W = rng().standard_normal((3, 3))
+    network = Network([Affine(W), BatchNorm(3), Residual([BatchNorm(3), Affine(W)])])
+    x = rng(1).standard_normal((6, 3))
+    expected = network.predict(x)
+    assert network.training
+    network.training = False
+    np.testing.assert_array_equal(network.forward(x), expected)
+    np.testing.assert_array_equal(network.predict(x), expected)
+    assert not network.training
+    network.training = True
+    assert not np.allclose(network.forward(x), expected)
+    with pytest.raises(TypeError, match="training には True か False"):
+        network.training = "eval"

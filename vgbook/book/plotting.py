@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vgbook._edge import Array, check_count
+from vgbook._edge import Array, check_count, check_real
 from vgbook.book.graph import computation_graph
 from vgbook.book.lines import band, curve, theory
 from vgbook.book.looks import COLORS, LOOKS, SERIES, WIDTH, figure, look, style
@@ -81,13 +81,16 @@ def histograms(
     '第 2 層\n範囲外 100 %'
     """
     check_count("bins", bins)
-    if len(axes) != len(layers):
-        raise ValueError(
-            f"軸と層の数は同じにしてください。受け取った数: {len(axes)} と {len(layers)}"
-        )
     numbers = range(1, len(layers) + 1) if numbers is None else numbers
+    axes = _axes(axes, len(layers))
+    if len(numbers) != len(layers):
+        raise ValueError(
+            f"numbers には {len(layers)} 個の番号を渡してください。受け取った数: {len(numbers)}"
+        )
     for number, ax, values in zip(numbers, axes, layers, strict=True):
-        values = np.ravel(values)
+        values = check_real("layers の各要素", values).ravel()
+        if not values.size:
+            raise ValueError(f"layers の各要素は空でない配列です。受け取った層: 第 {number} 層")
         inside = (limits[0] <= values) & (values <= limits[1])
         weights = np.full(np.count_nonzero(inside), 1 / values.size)
         ax.hist(values[inside], bins, range=limits, weights=weights, color=COLORS["h"])
@@ -130,6 +133,7 @@ def flow_panels(
     """
     index: tuple[Any, ...] = (slice(None), *member)
     panels = (("出力 h", flow.h), ("勾配 δ", flow.delta), ("重みの勾配 dW", flow.dW))
+    axes = _axes(axes, len(panels))
     for ax, (title, rms) in zip(axes, panels, strict=True):
         values = np.where(rms > 0, rms, np.nan)[index]  # 0 は対数軸に描けない
         band(ax, np.arange(1, values.shape[-1] + 1), values, label=label, series=series)
@@ -158,8 +162,7 @@ def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, witho
     >>> axes[0].get_title()
     'W: 1'
     """
-    axes = np.asarray(axes)
-    for i, (ax, std) in enumerate(zip(axes.flat, np.asarray(stds), strict=True)):
+    for i, (ax, std) in enumerate(zip(_axes(axes, len(stds)), stds, strict=True)):
         band(ax, epochs, with_norm[..., i], label="BN あり", series="BN あり", marks=4)
         band(ax, epochs, without[..., i], label="BN なし", series="BN なし", marks=4)
         if np.isnan(without[:, -1, i]).all():
@@ -195,6 +198,7 @@ def diagnosis_panels(axes: Sequence[Any], report: Diagnosis) -> None:
         ("勾配 δ", ((report.delta, None, 1),)),
         ("更新の比", ((report.update, None, 3),)),
     )
+    axes = _axes(axes, len(rows))
     for ax, (name, lines) in zip(axes, rows, strict=True):
         for values, label, series in lines:
             color, marker, dash = SERIES[series]
@@ -205,3 +209,11 @@ def diagnosis_panels(axes: Sequence[Any], report: Diagnosis) -> None:
         ax.set(ylabel=name, yscale="log", xticks=layers)
     name_lines(axes[0])
     axes[-1].set_xlabel("層 (1 が入力側)")
+
+
+def _axes(axes: Any, count: int) -> list[Any]:
+    """``axes`` の軸を 1 列に並べる。軸 1 つでも、``plt.subplots`` の返す表でもよい。"""
+    given = list(np.ravel(axes))
+    if len(given) != count:
+        raise ValueError(f"axes には {count} 個の軸を渡してください。受け取った数: {len(given)}")
+    return given
