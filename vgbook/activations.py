@@ -51,7 +51,7 @@ class Activation:
     name : str
         表示に使う名前。
     f, df : callable
-        φ と φ′。浮動小数の配列 ``(...)`` を受け取り、同じ形と型の新しい配列を返します。
+        φ と φ′。浮動小数の配列 ``(...)`` を受け取り、書き換えずに、同じ形の配列を返します。
     kinks : tuple of float
         φ か φ′ が滑らかでない点。数値微分による検査と、期待値の数値積分が使います。
 
@@ -59,7 +59,8 @@ class Activation:
     ------
     TypeError
         ``name`` が文字列でないとき、``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルで
-        ないとき、実数でない入力を渡したとき。
+        ないとき、実数でない入力を渡したとき、``f`` か ``df`` が入力を書き換えるか、同じ形の実数の
+        配列を返さないとき。
     ValueError
         長さのそろわないリストや、値を隠した配列を渡したとき。
 
@@ -86,15 +87,41 @@ class Activation:
     @np.errstate(under="ignore")
     def __call__(self, z: ArrayLike) -> Array:
         """φ(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
-        return self.f(_as_float(z))
+        return self._apply("f", z)
 
     @np.errstate(under="ignore")
     def derivative(self, z: ArrayLike) -> Array:
         """φ′(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
-        return self.df(_as_float(z))
+        return self._apply("df", z)
 
     def __repr__(self) -> str:
         return self.name
+
+    def _apply(self, which: str, z: ArrayLike) -> Array:
+        """``f`` か ``df`` の値。自作の関数が、入力を書き換えたり形を変えたりしたら断る。"""
+        z = _as_float(z)
+        shown = z.view()
+        shown.flags.writeable = False  # 書き換えれば、NumPy がエラーにする
+        try:
+            y: Array = getattr(self, which)(shown)
+            fits = y.shape == z.shape and y.dtype.kind in "fiub"
+        except (TypeError, ValueError, AttributeError) as error:
+            raise TypeError(self._complaint(which, z, repr(error))) from error
+        if not fits:
+            raise TypeError(self._complaint(which, z, f"形 {y.shape}、dtype {y.dtype}"))
+        if y.dtype != z.dtype or np.may_share_memory(
+            y, z
+        ):  # np.where(z > 0, 1.0, 0.0) や z そのもの
+            return np.array(y, z.dtype)[()]
+        return y
+
+    def _complaint(self, which: str, z: Array, came: str) -> str:
+        return (
+            f"活性化関数 {self.name} の {which} は、浮動小数点数の配列を受け取り、書き換えずに、"
+            "同じ形の実数の配列を返さなければなりません。math.tanh は np.tanh に、if や "
+            "z[z < 0] = 0 は np.where に、定数 1 は np.ones_like(z) に変えてください。"
+            f"渡した z の形: {z.shape}、受け取った値: {came}"
+        )
 
 
 def check_activation(name: str, value: object) -> None:

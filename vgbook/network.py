@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
+from vgbook._turn import Turn
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers.affine import Activate, Affine, Layer, check_layers, check_param, leaves
+from vgbook.layers.affine import Activate, Affine, Layer
+from vgbook.layers.walk import check_layers, check_param, leaves
 
 
 class Network:
@@ -48,6 +50,7 @@ class Network:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = check_layers("layers", layers)
+        self.turn = Turn()
 
     def __repr__(self) -> str:
         return f"Network({self.layers})"
@@ -66,10 +69,11 @@ class Network:
 
     def forward(self, x: Array) -> Array:
         """入力 x (..., N, n_in) から出力 (..., N, n_out) を計算する。"""
-        x = signal("x", x)
-        for layer in self:
-            x = layer.forward(x)
-        self._sign()
+        x = signal("x", x).copy()  # 層は入力を残す。渡した配列を後で書き換えても、勾配は変わらない
+        with self.turn.wait:
+            for layer in self:
+                x = layer.forward(x)
+            self._sign()
         return x
 
     def backward(self, dy: Array) -> Array:
@@ -97,6 +101,11 @@ class Network:
             if hasattr(layer, "__dict__"):
                 layer._pass = self._pass  # type: ignore[attr-defined]
 
+    def disown(self) -> None:
+        """層に残る値を、どの ``forward`` のものでもないとする。逆伝播は、次の forward を待つ。"""
+        self._sign()
+        self._pass = None
+
     def _upstream(self, dy: Array) -> Array:
         """出力での勾配を確かめる。層の重なりも、よその順伝播も、間違った勾配になる前に断る。"""
         layers = list(self.leaves())
@@ -104,16 +113,17 @@ class Network:
             check_layers("layers", self.layers)
         if any(getattr(layer, "_pass", self._pass) is not self._pass for layer in layers):
             raise RuntimeError(
-                "層に残る値が、predict か、同じ層をもつ別の network のものに変わっています。"
-                f"もう一度 forward を呼んでから backward してください。受け取った network: {self!r}"
+                "層に残る値が、predict か signals か、同じ層をもつ別の network のものに変わって"
+                "います。もう一度 forward を呼んでから backward してください。"
+                f"受け取った network: {self!r}"
             )
         return signal("dy", dy)
 
     def predict(self, x: Array) -> Array:
         """推論の順伝播。バッチ正規化はバッチの統計ではなく移動平均を使う。"""
-        with self.inference():
+        with self.turn.wait, self.inference():
             y = self.forward(x)
-        self._pass = None  # 層に残るのは推論の値。学習の逆伝播には使わせない
+            self.disown()  # 層に残るのは推論の値。学習の逆伝播には使わせない
         return y
 
     @contextmanager

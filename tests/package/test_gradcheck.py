@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vgbook.activations import Activation, gelu, identity, relu, sigmoid, tanh
-from vgbook.clinic.gradcheck import Check, check_gradients, numerical_gradient
+from vgbook.clinic.gradcheck import Check, check_gradients
+from vgbook.clinic.numerical import numerical_gradient
 from vgbook.initializers import he, normal, xavier
 from vgbook.layers.affine import Activate, Affine
 from vgbook.layers.normalization import BatchNorm, LayerNorm

@@ -9,12 +9,12 @@ from peers import torch
 
 from vgbook.layers.affine import Affine
 from vgbook.network import Network
+from vgbook.training.clipping import Clip
 from vgbook.training.optimizers import (
     SGD,
     AdaGrad,
     Adam,
     AdamW,
-    Clip,
     Momentum,
     Nesterov,
     RMSProp,

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from vgbook._edge import Array, check_data
-from vgbook.layers.affine import Affine, Layer, check_param
+from vgbook.layers.affine import Affine, Layer
 from vgbook.layers.residual import Residual
+from vgbook.layers.walk import check_param
 from vgbook.network import Network, check_network
 
 

@@ -15,7 +15,7 @@ from vgbook.clinic.symptoms import mostly_dead
 from vgbook.clinic.verdicts import Remedy
 from vgbook.initializers import he, xavier
 from vgbook.layers.normalization import BatchNorm
-from vgbook.training.optimizers import Clip
+from vgbook.training.clipping import Clip
 
 
 def suspects(

@@ -21,7 +21,7 @@ from vgbook._edge import (
     signal,
     upstream,
 )
-from vgbook.layers.affine import check_weights
+from vgbook.layers.weights import check_weights
 
 
 def _standardize(x: Array, axis: int, eps: float) -> tuple[Array, Array, Array, Array]:
