@@ -5,6 +5,7 @@
 
 import doctest
 import gzip
+import hashlib
 import html
 import importlib
 import re
@@ -229,6 +230,19 @@ def test_every_page_is_light(book: Path):
     chapters = [weight for name, weight in found.items() if name.startswith("part")]
     assert len(chapters) == CHAPTERS
     assert statistics.median(chapters) <= 150
+
+
+STYLE = re.compile(r'<link rel="stylesheet" type="text/css" href="([^"?]+)\?v=(\w+)" />')
+
+
+def test_a_page_waits_for_two_style_sheets_and_never_gets_an_old_one(
+    book: Path, pages: dict[str, str]
+):
+    for name, text in pages.items():
+        sheets = {urljoin(name, sheet): version for sheet, version in STYLE.findall(text)}
+        assert len(sheets) == 1 + ("katex-html" in text), name
+        for sheet, version in sheets.items():
+            assert version == hashlib.sha256((book / sheet).read_bytes()).hexdigest()[:8], name
 
 
 # --- 画面 ----------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "page.share",  # 共有の札と絵、sitemap、404 の頁
     "page.cards",  # 用語・式・図への参照に重ねる札
     "page.weight",  # 使う字と CSS だけを残す
+    "page.sheets",  # CSS を 1 枚にまとめる
     "page.csp",  # 本のファイルのほかは、読み込みも実行もさせない
     "notebook.ipynb",  # よそで動くノートブックを頁の隣に置く
 )
