@@ -245,6 +245,14 @@ def test_a_page_waits_for_two_style_sheets_and_never_gets_an_old_one(
             assert version == hashlib.sha256((book / sheet).read_bytes()).hexdigest()[:8], name
 
 
+def test_no_rule_selects_by_the_attribute_class(book: Path):
+    """1 つでもあると、``<html>`` の class が変わるたびに、ブラウザーは全部の要素を調べ直す。"""
+    styles = [path.read_text(encoding="utf-8") for path in book.glob("_static/**/*.css")]
+    assert any("[class" in style for style in styles)  # まとめる前のものには、ある
+    assert "[class" not in (book / "_static" / "site.css").read_text(encoding="utf-8")
+    assert "[class" not in (book / "_static/vendor/katex/katex.min.css").read_text(encoding="utf-8")
+
+
 # --- 画面 ----------------------------------------------------------------------------------
 
 
