@@ -147,8 +147,7 @@ def _check_arrays(
 ) -> list[tuple[Check, Array]]:
     """どの配列についても、検算の結果と、逆伝播の勾配。"""
     value, dy = _repeatable(network, x, labels, loss)
-    dx = network.backward(dy)
-    list(network.pairs())  # 勾配を残し忘れた層や、形の違う勾配を断る
+    dx = _same_twice(network, dy)
     dtype = _coarsest(network, x)
     rounding = ROUNDING_STEPS * float(np.finfo(dtype).eps * np.max(np.abs(value)))
 
@@ -218,6 +217,21 @@ def _repeatable(network: Network, x: Array, labels: Any, loss: Loss) -> tuple[An
             f"受け取った損失: {value} と {again}"
         )
     return value, dy
+
+
+def _same_twice(network: Network, dy: Array) -> Array:
+    """∂L/∂x。もう一度逆伝播しても同じ勾配になることを確かめる。"""
+    dx = np.array(network.backward(dy.copy()))
+    first = [(param, np.array(grad)) for param, grad in network.pairs()]
+    network.backward(dy.copy())
+    for (param, grad), (_, again) in zip(first, network.pairs(), strict=True):
+        if not np.array_equal(grad, again, equal_nan=True):
+            raise ValueError(
+                "network の層の backward は、呼ぶたびに grads を作り直さなければなりません。"
+                "PyTorch のように足し込むと、学習の 2 回目から勾配が間違います。"
+                f"2 回目に変わった勾配の形: {param.shape}"
+            )
+    return dx
 
 
 def _check_inputs_kept(network: Network, x: Array) -> None:

@@ -53,6 +53,7 @@ def lsuv(network: Network, x: Array) -> Network:
     check_network(network)
     x = check_rows("x", x, width=network.n_in)
     _scale_all(network.layers, x, "")
+    network.disown()
     return network
 
 

@@ -149,17 +149,19 @@ class Diagnosis:
                 "渡してください。"
             )
         try:
-            return cls(
+            report = cls(
                 [_build(LayerRecord, layer) for layer in content["layers"]],
                 [_build_finding(f) for f in content["findings"]],
                 [_build(Trial, trial) for trial in content["trials"]],
                 list(content["notes"]),
             )
-        except (KeyError, TypeError) as error:
+            text.page(report)  # 数のはずのところに文字があれば、ここで分かる
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(
                 f"診断書の中身が欠けているか、形が違います ({error!r})。"
                 "report.save(path) で書いたファイルを、書き換えずに渡してください。"
             ) from error
+        return report
 
     def to_frame(self) -> Any:
         """層ごとの表を pandas の DataFrame にする。pandas が要ります。"""

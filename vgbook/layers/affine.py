@@ -23,9 +23,10 @@ class Layer(Protocol):
 
     Notes
     -----
-    `forward` も `backward` も、受け取った配列に書き込みません。中に層をもつ層は、`Residual` の
-    ように、その列を ``branch`` に入れ、その重みと勾配を ``params`` と ``grads`` にも並べます。
-    推論への切り替えも診断も ``branch`` をたどり、学習は ``params`` を書き換えるからです。
+    `forward` も `backward` も、受け取った配列に書き込みません。`backward` は、``grads`` を毎回
+    作り直します (足し込みません)。中に層をもつ層は、`Residual` のように、その列を ``branch`` に
+    入れ、その重みと勾配を ``params`` と ``grads`` にも並べます。推論への切り替えも診断も
+    ``branch`` をたどり、学習は ``params`` を書き換えるからです。
     """
 
     params: dict[str, Array]

@@ -13,6 +13,7 @@ from vgbook.clinic.record import Finding, Thresholds, Trial
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.rules import SAME_ANSWERS
 from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.text import places
 from vgbook.clinic.torch.certain import certainties
 from vgbook.clinic.torch.checks import check_arguments, check_model
 from vgbook.clinic.torch.courses import initial_rate, run, same_answers
@@ -45,7 +46,7 @@ def diagnose_torch(
     check_arguments(model, x, loss, optimizer, step)
     subject = Subject(model, x, y, loss, step, optimizer)
     # 損失の形の警告などは、試しの学習のたびに出る。判定として報告するので、ここでは出さない
-    with untouched(model), warnings.catch_warnings():
+    with untouched(subject), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         torch.manual_seed(0)
         measured = _measured(subject, limits)
@@ -117,6 +118,7 @@ def _measured(subject: Subject, limits: Thresholds) -> Measurement:
             error.add_note(
                 "1 回目の順伝播、損失、逆伝播のどれかで起きました。model(x) と loss(出力, y) が"
                 "そのままで動くか、x と y がテンソルで、型と形がモデルに合うかを確かめてください。"
+                "step は、損失を返すだけの関数にします。backward と更新は、診断が行います。"
             )
             raise
         raise ValueError(
@@ -132,6 +134,17 @@ def _notes(subject: Subject, measured: Measurement) -> list[str]:
     elif same_answers(subject.y):
         notes.append(SAME_ANSWERS)
     frozen = [name for name, p in subject.model.named_parameters() if not p.requires_grad]
+    outside = [
+        name
+        for name, watched in measured.watched.items()
+        if measured.grads.get(watched.parameter) is not None
+        and not any(layer is watched.record for layer in measured.layers)
+    ]
+    if outside:
+        notes.append(
+            "次のものの行列は、そのモジュールの順伝播の外で使われているので、"
+            f"層として測っていません: {places(tuple(outside))}。"
+        )
     if frozen and measured.connected:
         notes.append(f"requires_grad=False で固定したパラメーターが {len(frozen)} 個あります。")
     return notes

@@ -110,6 +110,10 @@ class Watch:
             return Diagnosis([], [], notes=[note])
         layers = finished[-1].records(_always_dead(finished[-5:]))
         report = Diagnosis(layers, [], notes=[f"{finished[-1].step} 回目の更新での測定です。"])
+        if self.step == 0:
+            report.notes.append(
+                "渡された optimizer の step() は、with の中でまだ呼ばれていません。"
+            )
         report.findings = (
             self._not_finite(finished) or self._no_gradient(finished) or _zero_init(finished)
         )
