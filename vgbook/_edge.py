@@ -49,6 +49,12 @@ def check_callable(name: str, value: object) -> None:
         raise TypeError(f"{name} には関数を渡してください。受け取った値: {value!r}")
 
 
+def check_text(name: str, value: object) -> None:
+    """``value`` が文字列であることを確かめる。"""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} には文字列を渡してください。受け取った値: {value!r}")
+
+
 def check_flag(name: str, value: object) -> bool:
     """``value`` が True か False であることを確かめる。"""
     if not isinstance(value, bool | np.bool_):
@@ -236,6 +242,14 @@ def check_data(name: str, x: object, *, width: int | None = None) -> Array:
     if not np.all(np.isfinite(array)):
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         raise ValueError(f"{name} に有限でない値 (NaN または inf) が {bad} 個あります。")
+    return array
+
+
+def check_rows(name: str, x: object, *, width: int | None = None) -> Array:
+    """``x`` が空でなく有限な実数の、集団の軸のない行列 (標本数, 特徴数) であることを確かめる。"""
+    array = check_data(name, x, width=width)
+    if array.ndim != 2:
+        raise ValueError(f"{name} の形は (標本数, 特徴数) です。受け取った形: {array.shape}")
     return array
 
 

@@ -33,7 +33,7 @@ class Turn:
         if not self._alone.acquire(blocking=False):
             raise RuntimeError(
                 "この network は、別の fit が学習の途中です。1 つのネットワークを 2 つの fit で同時"
-                "に学習すると、互いの勾配を読んでしまいます。スレッドごとに copy.deepcopy(network) を"
+                "に学習すると、互いの勾配を読みます。スレッドごとに copy.deepcopy(network) を"
                 f"使ってください。受け取った network: {network!r}"
             )
         try:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._edge import as_array, as_real, check_callable, check_kinks
+from vgbook._edge import as_array, as_real, check_callable, check_kinks, check_text
 
 __all__ = [
     "Activation",
@@ -78,8 +78,7 @@ class Activation:
     kinks: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
+        check_text("name", self.name)
         check_callable("f", self.f)
         check_callable("df", self.df)
         check_kinks(self.kinks)

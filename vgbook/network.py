@@ -279,19 +279,23 @@ def mlp(
     dtype = check_dtype(dtype)
     weights = [i(*fans, rng=rng) for i, fans in zip(inits, pairwise(sizes), strict=True)]
     ensemble = _common_ensemble([W.shape[:-2] for W in weights])
+    *hidden, last = [Affine(_cast(_to_each(W, ensemble), dtype)) for W in weights]
     layers: list[Layer] = []
-    for W in weights:
-        shape = (*ensemble, *W.shape[-2:])
-        # 同じ重みを分け合う集団では、書き換えられるように、1 つずつ自分の重みをもたせる
-        members = W if W.shape == shape else np.broadcast_to(W, shape).copy()
-        layers.append(Affine(_cast(members, dtype)))
-        if W is not weights[-1]:
-            if norm is not None:
-                layers.append(norm(W.shape[-1], ensemble=ensemble, dtype=dtype))
-            layers.append(Activate(activation))
+    for affine, n in zip(hidden, sizes[1:-1], strict=True):
+        layers.append(affine)
+        if norm is not None:
+            layers.append(norm(n, ensemble=ensemble, dtype=dtype))
+        layers.append(Activate(activation))
+    layers.append(last)
     if output is not identity:
         layers.append(Activate(output))
     return Network(layers)
+
+
+def _to_each(W: Array, ensemble: Shape) -> Array:
+    """同じ重みを分け合う集団でも、書き換えられるように、1 つずつ自分の重みをもたせる。"""
+    shape = (*ensemble, *W.shape[-2:])
+    return W if W.shape == shape else np.broadcast_to(W, shape).copy()
 
 
 def _cast(W: Array, dtype: np.dtype[Any]) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vgbook.activations import tanh
+from vgbook.clinic.lsuv import lsuv
 from vgbook.initializers import xavier
 from vgbook.layers.affine import Affine
 from vgbook.layers.normalization import BatchNorm
@@ -100,7 +101,7 @@ def test_a_copy_made_in_the_middle_of_training_can_go_on(way):
     assert np.isfinite(fit(copies[0], SGD(0.1), *data, rng=rng(), **options).loss).all()
 
 
-@pytest.mark.parametrize("measure", [signals, trace])
+@pytest.mark.parametrize("measure", [signals, trace, lambda network, x, dy: lsuv(network, x)])
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_measurement_between_forward_and_backward_is_noticed(measure, shared):
     layer = Affine(rng().standard_normal((4, 4)))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vgbook._edge import Array, check_data, check_positive
+from vgbook._edge import Array, check_positive, check_rows
 from vgbook._progress import progress_bar
 from vgbook.clinic.differences import (
     Differences,
@@ -123,9 +123,7 @@ def check_gradients(
     check_loss(loss)
     if h is not None:
         check_positive("h", h)
-    x = check_data("x", x, width=network.n_in)
-    if x.ndim != 2:
-        raise ValueError(f"x の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
+    x = check_rows("x", x, width=network.n_in)
     if len(x) == 1 and any(
         isinstance(layer, BatchNorm) and layer.training for layer in network.leaves()
     ):
@@ -149,8 +147,7 @@ def _check_arrays(
 ) -> list[tuple[Check, Array]]:
     """どの配列についても、検算の結果と、逆伝播の勾配。"""
     value, dy = _repeatable(network, x, labels, loss)
-    dx = network.backward(dy)
-    list(network.pairs())  # 勾配を残し忘れた層や、形の違う勾配を断る
+    dx = _same_twice(network, dy)
     dtype = _coarsest(network, x)
     rounding = ROUNDING_STEPS * float(np.finfo(dtype).eps * np.max(np.abs(value)))
 
@@ -209,14 +206,9 @@ def _settled(rough: Check, grad: Array, fine: Check, precise: Array) -> Check:
 
 
 def _repeatable(network: Network, x: Array, labels: Any, loss: Loss) -> tuple[Any, Array]:
-    """損失と ∂L/∂出力。もう一度測っても同じ損失になり、x も変わらないことを確かめる。"""
-    kept = x.copy()
+    """損失と ∂L/∂出力。もう一度測っても同じ損失になることを確かめる。"""
+    _check_inputs_kept(network, x)
     value, dy = loss_and_gradient(loss, network.forward(x), labels)
-    if not np.array_equal(x, kept):
-        raise ValueError(
-            "network の層は、受け取った配列を書き換えずに、新しい配列を返さなければなりません。"
-            f"順伝播の後で変わった入力 x の形: {x.shape}"
-        )
     again, dy = loss_and_gradient(loss, network.forward(x), labels)
     if not np.array_equal(value, again, equal_nan=True):
         raise ValueError(
@@ -225,6 +217,34 @@ def _repeatable(network: Network, x: Array, labels: Any, loss: Loss) -> tuple[An
             f"受け取った損失: {value} と {again}"
         )
     return value, dy
+
+
+def _same_twice(network: Network, dy: Array) -> Array:
+    """∂L/∂x。もう一度逆伝播しても同じ勾配になることを確かめる。"""
+    dx = np.array(network.backward(dy.copy()))
+    first = [(param, np.array(grad)) for param, grad in network.pairs()]
+    network.backward(dy.copy())
+    for (param, grad), (_, again) in zip(first, network.pairs(), strict=True):
+        if not np.array_equal(grad, again, equal_nan=True):
+            raise ValueError(
+                "network の層の backward は、呼ぶたびに grads を作り直さなければなりません。"
+                "PyTorch のように足し込むと、学習の 2 回目から勾配が間違います。"
+                f"2 回目に変わった勾配の形: {param.shape}"
+            )
+    return dx
+
+
+def _check_inputs_kept(network: Network, x: Array) -> None:
+    """どの層も、受け取った配列を書き換えないこと。前の層が逆伝播のために残した値が変わる。"""
+    for layer in network:
+        kept = x.copy()
+        y = layer.forward(x)
+        if not np.array_equal(x, kept, equal_nan=True):
+            raise ValueError(
+                "network の層は、受け取った配列を書き換えずに、新しい配列を返さなければなりません。"
+                f"書き換えた層: {layer!r}、受け取った配列の形: {x.shape}"
+            )
+        x = y
 
 
 def _compare(name: str, point: Point, grad: Array, rounding: float, h: float | None) -> Check:

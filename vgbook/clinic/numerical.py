@@ -139,29 +139,26 @@ def _warn_of_rounding(a: Array, steps: Array, value: Array, gradient: Array, mov
     rounding = np.finfo(a.dtype).eps * np.abs(a).astype(float)
     noise = np.finfo(value.dtype).eps * float(np.abs(value).max()) / float(steps.min())
     top = float(np.abs(gradient).max())
+    remedy = "h を大きくするか、a を float64 にして、値の大きさをそろえてください。"
     if np.any(steps < 100 * rounding):
-        buried = (
+        message = (
             f"h = {steps.min():g} は {a.dtype} の a の丸め {rounding.max():.1g} の 100 倍より小さい"
+            f"ので、勾配の桁が出ません。{remedy}"
         )
     elif 0 < top < noise:
-        buried = f"f の値の丸めの雑音 {noise:.1g} が、勾配の最大値 {top:.1g} より大きい"
+        message = (
+            f"f の値の丸めの雑音 {noise:.1g} が、勾配の最大値 {top:.1g} より大きいので、勾配の桁が"
+            f"出ません。{remedy}"
+        )
     elif not moved:
-        warnings.warn(
+        message = (
             "a のどの要素を ±h 動かしても f の値がまったく変わらないので、勾配はすべて 0 です。"
             "f が a を使っているか (層は重みの写しをもちます)、変化が f の値の丸め"
-            f" {noise * steps.min():.1g} に埋もれていないかを確かめてください。",
-            RuntimeWarning,
-            stacklevel=3,
+            f" {noise * steps.min():.1g} に埋もれていないかを確かめてください。"
         )
-        return
     else:
         return
-    warnings.warn(
-        f"{buried}ので、勾配の桁が出ません。h を大きくするか、a を float64 にして、値の大きさを"
-        "そろえてください。",
-        RuntimeWarning,
-        stacklevel=3,
-    )
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
 def _warn_of_truncation(

@@ -10,7 +10,7 @@ import numpy as np
 
 from vgbook._edge import Array, signal, upstream
 from vgbook.activations import Activation, check_activation
-from vgbook.layers.weights import check_weights, own_array
+from vgbook.layers.weights import check_weights, members_text, own_array
 
 
 class Layer(Protocol):
@@ -23,9 +23,10 @@ class Layer(Protocol):
 
     Notes
     -----
-    `forward` も `backward` も、受け取った配列に書き込みません。中に層をもつ層は、`Residual` の
-    ように、その列を ``branch`` に入れ、その重みと勾配を ``params`` と ``grads`` にも並べます。
-    推論への切り替えも診断も ``branch`` をたどり、学習は ``params`` を書き換えるからです。
+    `forward` も `backward` も、受け取った配列に書き込みません。`backward` は、``grads`` を毎回
+    作り直します (足し込みません)。中に層をもつ層は、`Residual` のように、その列を ``branch`` に
+    入れ、その重みと勾配を ``params`` と ``grads`` にも並べます。推論への切り替えも診断も
+    ``branch`` をたどり、学習は ``params`` を書き換えるからです。
     """
 
     params: dict[str, Array]
@@ -93,7 +94,7 @@ class Affine:
 
     def __repr__(self) -> str:
         *ensemble, n_in, n_out = self.params["W"].shape
-        return f"Affine({n_in}, {n_out}{f', ensemble={tuple(ensemble)}' if ensemble else ''})"
+        return f"Affine({n_in}, {n_out}{members_text(ensemble)})"
 
     @np.errstate(under="ignore")  # 深いネットワークの小さな値は 0 に丸めてよい
     def forward(self, x: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vgbook._edge import Array, signal, upstream
 from vgbook.activations import Activation, check_activation
-from vgbook.layers.weights import check_weights, own_array
+from vgbook.layers.weights import check_weights, members_text, own_array
 
 
 class Recurrent:
@@ -78,8 +78,7 @@ class Recurrent:
 
     def __repr__(self) -> str:
         *ensemble, n_in, n = self.params["Wx"].shape
-        members = f", ensemble={tuple(ensemble)}" if ensemble else ""
-        return f"Recurrent({n_in}, {n}, {self.activation}{members})"
+        return f"Recurrent({n_in}, {n}, {self.activation}{members_text(ensemble)})"
 
     @np.errstate(under="ignore")
     def forward(self, x: Array) -> Array:

@@ -1,5 +1,7 @@
 """層がもつ、学習させる配列: 受け取るときの写しと、使うときの確かめ。"""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vgbook._edge import Array, check_real
@@ -37,3 +39,14 @@ def check_weights(params: dict[str, Array], *names: str) -> list[Array]:
                 f"よい)。合わない名前: {name}、受け取った名前: {list(params)}、値: {array!r}"
             )
     return arrays  # type: ignore[return-value]
+
+
+def members_text(ensemble: Sequence[int]) -> str:
+    """``repr`` の終わりに添える、集団の軸。1 つのネットワークなら空。
+
+    Examples
+    --------
+    >>> members_text([3]), members_text([])
+    (', ensemble=(3,)', '')
+    """
+    return f", ensemble={tuple(ensemble)}" if ensemble else ""

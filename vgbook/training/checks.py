@@ -2,7 +2,7 @@
 
 from typing import Any, TypeAlias
 
-from vgbook._edge import Array, as_array, check_count, check_data, check_labels
+from vgbook._edge import Array, as_array, check_count, check_data, check_labels, check_rows
 from vgbook.layers.normalization import BatchNorm
 from vgbook.network import Network, check_network
 from vgbook.training.losses import (
@@ -21,9 +21,7 @@ def check_pair(
     """入力と正解。``loss`` が目標の値と比べるものなら、正解は目標 (標本数, n_out)。"""
     check_network(network)
     n_out = network.affines[-1].params["W"].shape[-1]
-    x = check_data(x_name, x, width=network.n_in)
-    if x.ndim != 2:
-        raise ValueError(f"{x_name} の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
+    x = check_rows(x_name, x, width=network.n_in)
     of_classes = (None, softmax_cross_entropy, sigmoid_cross_entropy)
     if loss is not mean_squared_error and (loss in of_classes or _are_classes(labels)):
         # 出力が 1 つなら、その正負で 2 クラスに分ける

@@ -249,12 +249,11 @@ class _Log:
     def history(self) -> History:
         """終わった学習の記録。"""
         shape = (len(self.at), *self.diverged_at.shape)
+        untested = np.full(shape, np.nan)
         return History(
             loss=np.where(np.isfinite(self.losses), self.losses, np.nan).astype(self.losses.dtype),
             at=np.array(self.at, dtype=int),
             train_accuracy=np.array(self.train).reshape(shape),
-            test_accuracy=np.array(self.test).reshape(shape)
-            if self.test
-            else np.full(shape, np.nan),
+            test_accuracy=np.array(self.test).reshape(shape) if self.test else untested,
             diverged_at=self.diverged_at,
         )

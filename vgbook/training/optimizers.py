@@ -236,6 +236,9 @@ class Adam(UpdateRule):
     (0.9, 0.999)
     """
 
+    t = 0
+    """更新の回数。"""
+
     def __init__(
         self,
         lr: ArrayLike = 0.001,
@@ -244,7 +247,7 @@ class Adam(UpdateRule):
         eps: float = 1e-8,
     ) -> None:
         self.lr = lr
-        self.betas, self.eps, self.t = betas, eps, 0
+        self.betas, self.eps = betas, eps
         self.m = Record()
         self.s = Record()
 

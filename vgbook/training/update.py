@@ -121,7 +121,18 @@ class UpdateRule:
     """最適化手法に共通のこと。引数は、作るときも、学習の途中で変えるときも確かめる。"""
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if not (hasattr(self, name) or isinstance(value, Record)):
+            self._check_name(name, value)
         object.__setattr__(self, name, _checked(name, value))
+
+    def _check_name(self, name: str, value: Any) -> None:
+        """``optimizer.learning_rate = 0.01`` のような、誰も読まない名前に入れさせない。"""
+        names = inspect.signature(type(self)).parameters
+        if name not in names and type(self).__module__.partition(".")[0] == "vgbook":
+            raise AttributeError(
+                f"{type(self).__name__} に {name} はないので、入れても学習は変わりません。"
+                f"変えられるのは {'、'.join(names)} です。受け取った値: {value!r}"
+            )
 
     def __repr__(self) -> str:
         names = inspect.signature(type(self)).parameters

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PARTS = (  # 同じ出来事には、この順に応える
     "build.pages",  # 検算の頁と API の頁を作る
+    "build.sources",  # 「ソースコード」から、書かれたファイルへ
     "build.execution",  # 実行の環境とキャッシュの鍵
     "build.incremental",  # 失敗した組みの次は、全部の頁を読み直す
     "build.faults",  # 見逃してはならない誤りを警告にする
@@ -58,4 +59,4 @@ def setup(app: Sphinx) -> dict[str, object]:
     for part in PARTS:
         import_module(f"vg.{part}").setup(app)
     # env_version を上げると、書き残しのない前回の組みの続きでも、全部の頁を読み直す
-    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 3, "parallel_read_safe": True, "parallel_write_safe": True}
