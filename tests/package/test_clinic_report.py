@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -93,6 +94,22 @@ def test_a_report_survives_json(sick, tmp_path):
     again = Diagnosis.from_dict(content)
     assert again.to_dict() == content == sick.to_dict()
     assert str(again) == str(sick)
+
+
+class Frame(list):
+    """pandas の DataFrame のうち、使うところ。行の辞書を受け取り、欄の値で引けるようにする。"""
+
+    def set_index(self, name):
+        return {row[name]: row for row in self}
+
+
+def test_the_frame_has_a_row_for_each_layer_with_its_verdicts(sick, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=Frame))
+    frame = sick.to_frame()
+    assert list(frame) == [layer.name for layer in sick.layers]
+    assert [row["delta"] for row in frame.values()] == sick.delta.tolist()
+    marked = [name for name, row in frame.items() if "消失" in row["verdicts"].split("、")]
+    assert marked == [layer.name for layer in sick.layers if "消失" in sick.marks(layer)] != []
 
 
 @pytest.mark.parametrize("content", [[], {}, {"format": 0}])

@@ -16,8 +16,6 @@ from vgbook.clinic.record import Finding, LayerRecord, Trial
 from vgbook.clinic.verdicts import VERDICTS
 
 FORMAT = 1
-SIZES = ("h", "distinct", "delta", "dW", "update")
-SHARES = ("saturated", "dead")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""モデルが呼ぶ関数: 飽和するもの、ユニットが死ぬもの、正規化と和。"""
+"""モデルが呼ぶ関数: 飽和するもの、ユニットが死ぬもの、損失に渡すもの。"""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -8,9 +8,6 @@ from torch import nn
 
 from vgbook.clinic.torch.sizes import wide
 from vgbook.clinic.verdicts import Remedy
-
-NORMS = ("layer_norm", "rms_norm")
-SUMS = ("add", "__add__", "__radd__", "__iadd__")
 
 # 有界な活性化関数の φ′ を、最大値を 1 として、出力 y から求める
 SLOPES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {

@@ -11,10 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
 from vgbook.clinic.torch.functions import (
-    NORMS,
     OTHERS,
     SLOPES,
-    SUMS,
     ZEROS,
     dead_units,
     plain_name,
@@ -23,6 +21,7 @@ from vgbook.clinic.torch.functions import (
 )
 from vgbook.clinic.torch.sizes import batch_statistics, rms, share, spread, wide
 from vgbook.clinic.torch.subject import tensors
+from vgbook.clinic.torch.sums import Sums
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
@@ -63,12 +62,8 @@ class Recorder(TorchFunctionMode):
         self.probabilities = ""
         """ロジットを待つ損失の関数のうち、確率を渡されたもの。"""
         self.batch_stats: dict[str, tuple[int, torch.Tensor, torch.Tensor]] = {}
-        self.post_norms = 0
-        self.residual = False
+        self.sums = Sums()
         self._sigmoid: torch.Tensor | None = None
-        self._kept: list[Any] = []
-        self._sums: dict[int, bool] = {}
-        self._normed: set[int] = set()
         self._depth = 0
         self._busy = False
 
@@ -223,11 +218,11 @@ class Recorder(TorchFunctionMode):
         activated = reached is not None or name in SLOPES or name in (*ZEROS, *OTHERS)
         if activated or name == "softmax":
             self.functions.append(name)
-        if name in (*SUMS, *NORMS):
-            self._residual(name, args, result)
+        post_norm = self.sums.follow(name, args, result)
         if self.current is None:
             return
         record = self.current.record
+        record.post_norm = record.post_norm or post_norm
         if name in SLOPES:
             flat = SLOPES[name](result.detach()) < self.slope
             record.saturated = max(record.saturated, share(flat))
@@ -236,19 +231,3 @@ class Recorder(TorchFunctionMode):
             record.dead = max(record.dead, dead)
         if activated:
             self._size(record, result)
-
-    def _residual(self, name: str, args: Any, result: torch.Tensor) -> None:
-        """正規化した値が残差の和に入り、その和がまた正規化されるなら、後置の正規化。"""
-        self._kept.append(result)  # 番地が使い回されないように、値を残しておく
-        if name in NORMS:
-            if args and self._sums.get(id(args[0]), False):
-                self.post_norms += 1
-                if self.current is not None:
-                    self.current.record.post_norm = True
-            self._normed.add(id(result))
-        else:
-            both = [a for a in args if isinstance(a, torch.Tensor) and a.shape == result.shape]
-            self.residual = self.residual or (
-                len(both) == 2 and result.requires_grad and both[0].requires_grad
-            )
-            self._sums[id(result)] = any(id(a) in self._normed for a in args)

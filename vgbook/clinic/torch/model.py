@@ -53,7 +53,7 @@ def diagnose_torch(
         certain = certainties(subject, measured)
         found = symptoms(measured.layers, limits)
         report = Diagnosis(measured.layers, [], notes=_notes(subject, measured))
-        done = already(subject.model, measured.recorder.functions, measured.recorder.residual)
+        done = already(subject.model, measured.recorder.functions, measured.recorder.sums.residual)
         for each in (*certain, *found):
             each.cures = each.verdict.advice(done)
         slugs = {f.slug for f in certain}

@@ -93,7 +93,7 @@ def _rounding(measured: Measurement) -> Iterator[Suspect]:
 
 
 def _post_norm(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
-    count = measured.recorder.post_norms
+    count = measured.recorder.sums.post_norms
     if count < 4:
         return
     names = tuple(layer.name for layer in measured.layers if layer.post_norm)
