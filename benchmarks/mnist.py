@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 import vgbook as vg
-from vgbook.experiments.datasets import Dataset, mnist_pair
+from vgbook.experiments.datasets import Dataset
+from vgbook.experiments.mnist_files import mnist_pair
 
 RESULTS = Path(__file__).parents[1] / "docs/appendix/mnist-initializers.json"
 EVERY = 50  # 損失は、この回数ごとの平均を書く

@@ -117,7 +117,6 @@ html_baseurl = URLS.get("Documentation") or os.environ.get("READTHEDOCS_CANONICA
 notebook_repository = URLS.get("Repository", "")
 
 # ---- API ------------------------------------------------------------------
-viewcode_follow_imported_members = False  # ソースを載せるのは vgbook だけ。標準ライブラリは載せない
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # 型と形は docstring が日本語で述べる
 autodoc_preserve_defaults = True

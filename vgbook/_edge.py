@@ -8,6 +8,7 @@
 import math
 import numbers
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,31 @@ def check_callable(name: str, value: object) -> None:
     """``value`` が呼び出せることを確かめる。"""
     if not callable(value):
         raise TypeError(f"{name} には関数を渡してください。受け取った値: {value!r}")
+
+
+def check_text(name: str, value: object) -> None:
+    """``value`` が文字列であることを確かめる。"""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} には文字列を渡してください。受け取った値: {value!r}")
+
+
+def elementwise(name: str, f: Callable[[Array], Array], z: Array) -> Array:
+    """要素ごとの関数 ``f`` の、``z`` と同じ型の値。``z`` を書き換えるか、形を変えれば断る。"""
+    shown = z.view()
+    shown.flags.writeable = False  # 書き換えれば、NumPy がエラーにする
+    try:
+        y = f(shown)
+        if y.shape != z.shape or y.dtype.kind not in "fiub":
+            raise TypeError(f"形 {y.shape}、dtype {y.dtype}")
+    except (TypeError, ValueError, AttributeError) as error:
+        raise TypeError(
+            f"{name} は、浮動小数点数の配列を受け取り、書き換えずに、同じ形の実数の配列を返さ"
+            "なければなりません。math.tanh は np.tanh に、if や z[z < 0] = 0 は np.where に、定数は"
+            f" np.full_like に変えてください。渡した形: {z.shape}、受け取った値: {error!r}"
+        ) from error
+    if y.dtype != z.dtype or np.may_share_memory(y, z):  # np.where(z > 0, 1.0, 0.0) や z そのもの
+        return np.array(y, z.dtype)[()]
+    return y
 
 
 def check_flag(name: str, value: object) -> bool:
@@ -236,6 +262,14 @@ def check_data(name: str, x: object, *, width: int | None = None) -> Array:
     if not np.all(np.isfinite(array)):
         bad = int(np.size(array) - np.count_nonzero(np.isfinite(array)))
         raise ValueError(f"{name} に有限でない値 (NaN または inf) が {bad} 個あります。")
+    return array
+
+
+def check_rows(name: str, x: object, *, width: int | None = None) -> Array:
+    """``x`` が空でなく有限な実数の、集団の軸のない行列 (標本数, 特徴数) であることを確かめる。"""
+    array = check_data(name, x, width=width)
+    if array.ndim != 2:
+        raise ValueError(f"{name} の形は (標本数, 特徴数) です。受け取った形: {array.shape}")
     return array
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._edge import as_array, as_real, check_callable, check_kinks
+from vgbook._edge import as_array, as_real, check_callable, check_kinks, check_text, elementwise
 
 __all__ = [
     "Activation",
@@ -51,7 +51,7 @@ class Activation:
     name : str
         表示に使う名前。
     f, df : callable
-        φ と φ′。浮動小数の配列 ``(...)`` を受け取り、同じ形と型の新しい配列を返します。
+        φ と φ′。浮動小数の配列 ``(...)`` を受け取り、書き換えずに、同じ形の配列を返します。
     kinks : tuple of float
         φ か φ′ が滑らかでない点。数値微分による検査と、期待値の数値積分が使います。
 
@@ -59,7 +59,8 @@ class Activation:
     ------
     TypeError
         ``name`` が文字列でないとき、``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルで
-        ないとき、実数でない入力を渡したとき。
+        ないとき、実数でない入力を渡したとき、``f`` か ``df`` が入力を書き換えるか、同じ形の実数の
+        配列を返さないとき。
     ValueError
         長さのそろわないリストや、値を隠した配列を渡したとき。
 
@@ -77,8 +78,7 @@ class Activation:
     kinks: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
+        check_text("name", self.name)
         check_callable("f", self.f)
         check_callable("df", self.df)
         check_kinks(self.kinks)
@@ -86,12 +86,12 @@ class Activation:
     @np.errstate(under="ignore")
     def __call__(self, z: ArrayLike) -> Array:
         """φ(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
-        return self.f(_as_float(z))
+        return elementwise(f"活性化関数 {self.name} の f", self.f, _as_float(z))
 
     @np.errstate(under="ignore")
     def derivative(self, z: ArrayLike) -> Array:
         """φ′(z) を返します。形 ``(...)`` は保たれ、整数は float64 になります。"""
-        return self.df(_as_float(z))
+        return elementwise(f"活性化関数 {self.name} の df", self.df, _as_float(z))
 
     def __repr__(self) -> str:
         return self.name

@@ -25,6 +25,7 @@ from vgbook._edge import (
     check_rng,
     check_shape,
     check_slice,
+    check_text,
 )
 
 
@@ -110,8 +111,7 @@ class Initializer:
     copies: Shape = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise TypeError(f"name には文字列を渡してください。受け取った値: {self.name!r}")
+        check_text("name", self.name)
         check_callable("draw", self.draw)
         check_callable("std", self.std)
         check_numbers("gain", self.gain)

@@ -13,10 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._edge import Array, Shape, check_count, check_dtype, check_rng, signal
+from vgbook._edge import Array, Shape, check_count, check_dtype, check_flag, check_rng, signal
+from vgbook._turn import Turn
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
-from vgbook.layers.affine import Activate, Affine, Layer, check_layers, check_param, leaves
+from vgbook.layers.affine import Activate, Affine, Layer
+from vgbook.layers.walk import check_layers, check_param, leaves
 
 
 class Network:
@@ -48,6 +50,7 @@ class Network:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = check_layers("layers", layers)
+        self.turn = Turn()
 
     def __repr__(self) -> str:
         return f"Network({self.layers})"
@@ -66,10 +69,11 @@ class Network:
 
     def forward(self, x: Array) -> Array:
         """入力 x (..., N, n_in) から出力 (..., N, n_out) を計算する。"""
-        x = signal("x", x)
-        for layer in self:
-            x = layer.forward(x)
-        self._sign()
+        x = signal("x", x).copy()  # 層は入力を残す。渡した配列を後で書き換えても、勾配は変わらない
+        with self.turn.wait:
+            for layer in self:
+                x = layer.forward(x)
+            self._sign()
         return x
 
     def backward(self, dy: Array) -> Array:
@@ -97,6 +101,11 @@ class Network:
             if hasattr(layer, "__dict__"):
                 layer._pass = self._pass  # type: ignore[attr-defined]
 
+    def disown(self) -> None:
+        """層に残る値を、どの ``forward`` のものでもないとする。逆伝播は、次の forward を待つ。"""
+        self._sign()
+        self._pass = None
+
     def _upstream(self, dy: Array) -> Array:
         """出力での勾配を確かめる。層の重なりも、よその順伝播も、間違った勾配になる前に断る。"""
         layers = list(self.leaves())
@@ -104,29 +113,43 @@ class Network:
             check_layers("layers", self.layers)
         if any(getattr(layer, "_pass", self._pass) is not self._pass for layer in layers):
             raise RuntimeError(
-                "層に残る値が、predict か、同じ層をもつ別の network のものに変わっています。"
-                f"もう一度 forward を呼んでから backward してください。受け取った network: {self!r}"
+                "層に残る値が、predict か signals か、同じ層をもつ別の network のものに変わって"
+                "います。もう一度 forward を呼んでから backward してください。"
+                f"受け取った network: {self!r}"
             )
         return signal("dy", dy)
 
     def predict(self, x: Array) -> Array:
         """推論の順伝播。バッチ正規化はバッチの統計ではなく移動平均を使う。"""
-        with self.inference():
+        with self.turn.wait, self.inference():
             y = self.forward(x)
-        self._pass = None  # 層に残るのは推論の値。学習の逆伝播には使わせない
+            self.disown()  # 層に残るのは推論の値。学習の逆伝播には使わせない
         return y
 
     @contextmanager
     def inference(self) -> Iterator[None]:
         """この ``with`` の中だけ、バッチ正規化を推論に切り替える。"""
         switched = [layer for layer in self.leaves() if getattr(layer, "training", False)]
-        for layer in switched:
-            layer.training = False  # type: ignore[attr-defined]
+        self.training = False
         try:
             yield
         finally:
             for layer in switched:
                 layer.training = True  # type: ignore[attr-defined]
+
+    @property
+    def training(self) -> bool:
+        """バッチ正規化のような、学習と推論で計算の違う層が、学習の計算をするか。
+
+        偽にすると、次に真にするまで、どの層も推論の計算をします。
+        """
+        return any(getattr(layer, "training", False) for layer in self.leaves())
+
+    @training.setter
+    def training(self, training: bool) -> None:
+        for layer in self.leaves():
+            if hasattr(layer, "training"):
+                layer.training = check_flag("training", training)
 
     def pairs(self) -> Iterator[tuple[Array, Array]]:
         """学習する配列とその勾配の組を、入力側の層から順に返す。勾配は逆伝播が残す。"""
@@ -269,19 +292,23 @@ def mlp(
     dtype = check_dtype(dtype)
     weights = [i(*fans, rng=rng) for i, fans in zip(inits, pairwise(sizes), strict=True)]
     ensemble = _common_ensemble([W.shape[:-2] for W in weights])
+    *hidden, last = [Affine(_cast(_to_each(W, ensemble), dtype)) for W in weights]
     layers: list[Layer] = []
-    for W in weights:
-        shape = (*ensemble, *W.shape[-2:])
-        # 同じ重みを分け合う集団では、書き換えられるように、1 つずつ自分の重みをもたせる
-        members = W if W.shape == shape else np.broadcast_to(W, shape).copy()
-        layers.append(Affine(_cast(members, dtype)))
-        if W is not weights[-1]:
-            if norm is not None:
-                layers.append(norm(W.shape[-1], ensemble=ensemble, dtype=dtype))
-            layers.append(Activate(activation))
+    for affine, n in zip(hidden, sizes[1:-1], strict=True):
+        layers.append(affine)
+        if norm is not None:
+            layers.append(norm(n, ensemble=ensemble, dtype=dtype))
+        layers.append(Activate(activation))
+    layers.append(last)
     if output is not identity:
         layers.append(Activate(output))
     return Network(layers)
+
+
+def _to_each(W: Array, ensemble: Shape) -> Array:
+    """同じ重みを分け合う集団でも、書き換えられるように、1 つずつ自分の重みをもたせる。"""
+    shape = (*ensemble, *W.shape[-2:])
+    return W if W.shape == shape else np.broadcast_to(W, shape).copy()
 
 
 def _cast(W: Array, dtype: np.dtype[Any]) -> Array:

@@ -141,6 +141,7 @@ def trace(network: Network, x: Array, d_output: Array) -> tuple[list[Array], lis
     for layer in reversed(network):
         gradients.append(d)
         d = layer.backward(d)
+    network.disown()
     return outputs, gradients[::-1]
 
 

@@ -210,14 +210,14 @@ def adamw(rng):
     return {**names, r"\beta_1": 0.6, r"\beta_2": 0.8, r"\varepsilon": 0.1}
 
 
-@check("vgbook.training.optimizers.Clip", "数値", points=6, within=1e-12)
+@check("vgbook.training.clipping.Clip", "数値", points=6, within=1e-12)
 def clip(rng):
     """「←」の右は、学習率 1 の SGD が動かした量。"""
     g = rng.standard_normal((2, 3))
     network = vg.Network([layers.Affine(np.zeros((2, 3)))])
     network[0].grads = {"W": g.copy(), "b": np.zeros((1, 3))}
     theta = float(rng.uniform(0.5, 5))
-    optimizers.Clip(optimizers.SGD(1.0), theta).step(network)
+    vg.Clip(vg.SGD(1.0), theta).step(network)
     return {
         "g": g,
         r"\theta": theta,
@@ -227,7 +227,7 @@ def clip(rng):
     }
 
 
-@check("vgbook.clinic.gradcheck.numerical_gradient", "数値", points=3, over={"i": range(3)},
+@check("vgbook.clinic.numerical.numerical_gradient", "数値", points=3, over={"i": range(3)},
        free="i", within=1e-6)  # fmt: skip
 def central_difference(rng):
     """左辺は `vg.numerical_gradient` の値。h は 10⁻⁵。「≈」は相対誤差 10⁻⁶ 以内。"""

@@ -1,5 +1,6 @@
 """activations の試験。値と導関数を mpmath・PyTorch・SciPy・数値微分と比べます。"""
 
+import math
 import pickle
 import warnings
 
@@ -29,6 +30,8 @@ from vgbook.activations import (
     step,
     tanh,
 )
+from vgbook.layers.affine import Activate, Affine
+from vgbook.network import Network
 
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
 every_dtype = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -362,3 +365,58 @@ def test_parameter_that_is_not_a_number_is_an_error(bad):
         leaky_relu(bad)
     with pytest.raises(TypeError, match="alpha には"):
         elu(bad)
+
+
+def scalar_tanh(z):
+    return math.tanh(z)
+
+
+def in_place_relu(z):
+    z[z < 0] = 0
+    return z
+
+
+def branching_relu(z):
+    return z if z > 0 else 0 * z
+
+
+WRONG = {
+    "スカラーの関数": scalar_tanh,
+    "if": branching_relu,
+    "その場で書き換える": in_place_relu,
+    "その場で足す": lambda z: np.add(z, 1, out=z),
+    "Python の数": lambda z: 1.0,
+    "平均": np.mean,
+    "1 次元": np.ravel,
+    "余分な軸": lambda z: z[None],
+    "None": lambda z: None,
+    "リスト": lambda z: z.tolist(),
+    "複素数": lambda z: z + 0j,
+    "文字列": lambda z: z.astype(str),
+    "引数が足りない": lambda: 1.0,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("which", ["f", "df"])
+def test_a_function_of_ones_own_that_is_no_elementwise_array_function_is_refused(which, wrong):
+    mine = Activation("mine", **{"f": np.tanh, "df": np.ones_like, which: wrong})
+    network = Network([Affine(np.eye(3)), Activate(mine)])
+    x = np.array([[-1.0, 0.5, 2.0], [3.0, -2.0, 1.0]])
+    with pytest.raises(TypeError, match=rf"活性化関数 mine の {which} は.*受け取った値"):
+        network.backward(network.forward(x))
+    np.testing.assert_array_equal(x[0], [-1.0, 0.5, 2.0])
+
+
+@every_dtype
+def test_a_function_of_ones_own_may_return_its_input_or_another_type_of_number(dtype):
+    """どちらもよくある書き方で、意味は 1 つしかない。型は入力に合わせる。"""
+    mine = Activation("mine", lambda z: z, lambda z: np.where(z > 0, 1.0, 0.0))
+    truth = Activation("truth", lambda z: (z > 0).astype(int), lambda z: z > 0)
+    z = np.array([-1.0, 2.0], dtype)
+    for activation in (mine, truth):
+        for y in (activation(z), activation.derivative(z)):
+            assert y.dtype == dtype
+            assert not np.may_share_memory(y, z)
+            y += 1
+    np.testing.assert_array_equal(z, [-1, 2])

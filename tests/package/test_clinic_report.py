@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,10 +96,29 @@ def test_a_report_survives_json(sick, tmp_path):
     assert str(again) == str(sick)
 
 
+class Frame(list):
+    """pandas の DataFrame のうち、使うところ。行の辞書を受け取り、欄の値で引けるようにする。"""
+
+    def set_index(self, name):
+        return {row[name]: row for row in self}
+
+
+def test_the_frame_has_a_row_for_each_layer_with_its_verdicts(sick, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=Frame))
+    frame = sick.to_frame()
+    assert list(frame) == [layer.name for layer in sick.layers]
+    assert [row["delta"] for row in frame.values()] == sick.delta.tolist()
+    marked = [name for name, row in frame.items() if "消失" in row["verdicts"].split("、")]
+    assert marked == [layer.name for layer in sick.layers if "消失" in sick.marks(layer)] != []
+
+
 @pytest.mark.parametrize("content", [[], {}, {"format": 0}])
 def test_what_is_not_a_report_is_refused(content):
     with pytest.raises(ValueError, match="診断書"):
         Diagnosis.from_dict(content)
+
+
+HERE = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def damaged(sick, change):
@@ -114,6 +134,11 @@ def damaged(sick, change):
         lambda c: c["layers"][0].pop("h"),
         lambda c: c.update(layers=3),
         lambda c: c["findings"][0].update(slug="風邪"),
+        lambda c: c["findings"][0].update(modules=[1, 2]),
+        lambda c: c["layers"][0].update(h="0.1"),
+        lambda c: c["findings"][0]["trials"][0].update(losses=["a"]),
+        lambda c: c.update(findings=[[]]),
+        lambda c: c.update(notes=3),
     ],
 )
 def test_a_damaged_report_is_told_from_a_verdict(sick, change, tmp_path, capsys):
@@ -139,6 +164,20 @@ def test_a_terminal_without_japanese_does_not_change_the_verdict(sick, tmp_path)
     )
     assert run.returncode == 0
     assert b"vanishing" in run.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="閉じた標準入出力を、シェルで作る")
+@pytest.mark.parametrize("closed", ["| true", ">&-", "> /dev/full", ">&- 2>&-", "2>&-"])
+@pytest.mark.parametrize(("broken", "code"), [(False, 1), (True, 2)])
+def test_a_reader_that_goes_away_does_not_change_the_verdict(sick, tmp_path, closed, broken, code):
+    """``| head`` で読むのをやめても、標準出力や標準エラー出力が閉じていても。"""
+    path = tmp_path / "report.json"
+    sick.save(path)
+    if broken:
+        path.write_text("{", encoding="utf-8")
+    command = f"( {sys.executable} -m vgbook.clinic {path} --fail-on any; echo $? >code ) {closed}"
+    subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, env=os.environ | HERE, check=False)
+    assert (tmp_path / "code").read_text().strip() == str(code)
 
 
 def test_ci_fails_on_the_named_verdicts_only(sick, tmp_path, capsys):

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vgbook.experiments.datasets import Dataset, digits, gaussian, mnist, mnist_pair, read_idx
+from vgbook.experiments.datasets import Dataset, digits, gaussian, mnist
+from vgbook.experiments.mnist_files import mnist_pair, read_idx
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TRAIN_LABELS = "train-labels-idx1-ubyte"

@@ -6,7 +6,7 @@ import pytest
 from vgbook.activations import Activation, leaky_relu, relu, sigmoid, step, tanh
 from vgbook.clinic import LayerRecord, Thresholds, diagnose, text
 from vgbook.clinic.court import Change, Court
-from vgbook.clinic.gradcheck import numerical_gradient
+from vgbook.clinic.numerical import numerical_gradient
 from vgbook.clinic.record import Trial
 from vgbook.clinic.symptoms import symptoms
 from vgbook.experiments.datasets import digits
@@ -16,12 +16,13 @@ from vgbook.layers.normalization import BatchNorm
 from vgbook.layers.residual import Residual
 from vgbook.network import Network, mlp
 from vgbook.signals import rms, signals
+from vgbook.training.clipping import Clip
 from vgbook.training.losses import (
     mean_squared_error,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
 )
-from vgbook.training.optimizers import SGD, Adam, AdamW, Clip
+from vgbook.training.optimizers import SGD, Adam, AdamW
 
 DATA = digits()
 X, LABELS = DATA.x_train[:200], DATA.labels_train[:200]

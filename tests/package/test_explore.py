@@ -8,7 +8,7 @@ import pytest
 from readouts import ratio_in, worst_sentence, worst_theory
 
 from vgbook import gradient_flow, normal, relu, sigmoid, tanh
-from vgbook.book import explore
+from vgbook.book import explore, words
 from vgbook.book.interactive import Interactive
 from vgbook.clinic.diagnosis import Thresholds
 from vgbook.theory import meanfield
@@ -60,7 +60,7 @@ def test_theory_and_sentence_agree_with_what_is_drawn(name: str, request: pytest
     assert worst_theory(made) < 0.5
     assert worst_sentence(made) < 0.25  # 比の中央値と、中央値の比の違い
     for at in np.ndindex(made.states):
-        verdict = explore.verdict(ratio_in(made.readout[at]))
+        verdict = words.verdict(ratio_in(made.readout[at]))
         assert made.readout[at].startswith(f"判定：{verdict}。")
 
 
@@ -76,9 +76,9 @@ def test_histograms_count_every_value_or_say_how_many_are_left_out(distributions
 
 def test_the_verdict_uses_the_threshold_of_diagnose():
     limit = Thresholds().gradient
-    assert explore.verdict(0.9 * limit) == "消失"
-    assert explore.verdict(1.1 * limit) == "良好"
-    assert explore.verdict(1.1 / limit) == "爆発"
+    assert words.verdict(0.9 * limit) == "消失"
+    assert words.verdict(1.1 * limit) == "良好"
+    assert words.verdict(1.1 / limit) == "爆発"
 
 
 @pytest.mark.parametrize(

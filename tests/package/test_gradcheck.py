@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vgbook.activations import Activation, gelu, identity, relu, sigmoid, tanh
-from vgbook.clinic.gradcheck import Check, check_gradients, numerical_gradient
+from vgbook.clinic.gradcheck import Check, check_gradients
+from vgbook.clinic.numerical import numerical_gradient
 from vgbook.initializers import he, normal, xavier
 from vgbook.layers.affine import Activate, Affine
 from vgbook.layers.normalization import BatchNorm, LayerNorm
@@ -380,10 +381,33 @@ class Overwriting(Bank):
         return x
 
 
-@pytest.mark.parametrize(("layer", "word"), [(Dropout, "乱数"), (Overwriting, "書き換え")])
-def test_a_layer_that_cannot_be_checked_is_not_called_wrong(layer, word):
+class Accumulating(Bank):
+    """PyTorch のように、勾配を足し込む層。1 回目だけは合う。"""
+
+    def backward(self, dy):
+        before = self.grads.get("k", 0.0)
+        dx = super().backward(dy)
+        self.grads["k"] = self.grads["k"] + before
+        return dx
+
+
+@pytest.mark.parametrize(
+    ("layer", "word"),
+    [(Dropout, "乱数"), (Overwriting, "書き換え"), (Accumulating, "作り直さなければ")],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_layer_that_cannot_be_checked_is_not_called_wrong(layer, word, place):
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng())
+    network.layers.insert(place, layer())
     with pytest.raises(ValueError, match=word):
-        check_gradients(behind(layer()), X, LABELS)
+        check_gradients(network, X, LABELS)
+
+
+def test_a_layer_in_the_middle_that_overwrites_what_it_receives_is_named():
+    """書き換えるのは、前の層の出力。ネットワークの入力は変わらない。"""
+    first = Affine(rng().standard_normal((4, 4)))
+    with pytest.raises(ValueError, match=r"書き換えた層: .*Overwriting"):
+        check_gradients(Network([first, *behind(Overwriting())]), X, LABELS)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 
 from vgbook.book import plotting
 from vgbook.book.interactive import (
-    DIGITS,
     Control,
     Interactive,
     Panel,
@@ -19,6 +18,7 @@ from vgbook.book.interactive import (
     measured,
     theory,
 )
+from vgbook.book.specs import DIGITS
 
 CONTROLS = [Control("活性化", ["a", "b"], slider=False), Control("幅", ["1", "2", "3"], start=1)]
 READOUT = [[f"{i}{j}" for j in range(3)] for i in range(2)]

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from peers import torch
 
-from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
+from vgbook.training.losses import (
+    mean_squared_error,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
 
 
 @pytest.mark.parametrize("leading", [(), (3,), (2, 3)])
@@ -30,6 +34,20 @@ def test_extreme_logits_give_exact_losses_without_warnings(dtype):
     loss, d = softmax_cross_entropy(logits, np.array([1, 0]))
     assert loss == 2000
     np.testing.assert_array_equal(d, np.array([[0.5, -0.5], [-0.5, 0.5]], dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_outputs_and_infinities_pass_under_any_numpy_setting(dtype):
+    top = np.finfo(dtype).max
+    y = np.array([[top, -top], [-np.inf, np.inf], [np.nan, 0], [np.finfo(dtype).tiny, 0]], dtype)
+    labels = np.array([1, 0, 0, 1])
+    with np.errstate(all="raise"):
+        softmax = [softmax_cross_entropy(y[i : i + 1], labels[i : i + 1])[0] for i in range(4)]
+        logistic = [sigmoid_cross_entropy(y[i : i + 1, :1], labels[i : i + 1])[0] for i in range(4)]
+        squared, _ = mean_squared_error(y[:1], -y[:1])
+    np.testing.assert_array_equal(softmax[:3], [np.inf, np.nan, np.nan])
+    np.testing.assert_allclose(logistic, [0, 0, np.nan, np.log(2)], rtol=1e-6)
+    assert squared == np.inf
 
 
 def test_a_confident_answer_is_not_rounded_to_zero_loss():

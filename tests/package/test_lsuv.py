@@ -72,6 +72,15 @@ def test_what_cannot_be_scaled_is_named():
     np.testing.assert_array_equal(network.affines[1].params["W"], kept)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 20), (20,), ()])
+def test_data_that_are_no_matrix_are_refused(shape):
+    network = mlp([20, 20, 3], relu, orthogonal(), rng=rng())
+    kept = network.affines[0].params["W"].copy()
+    with pytest.raises(ValueError, match=r"x .*受け取った形"):
+        lsuv(network, rng(1).standard_normal(shape))
+    np.testing.assert_array_equal(network.affines[0].params["W"], kept)
+
+
 @pytest.mark.parametrize("size", [0.1, 0.9])
 def test_a_bias_is_taken_into_account_exactly(size):
     x = rng(1).standard_normal((50, 20))

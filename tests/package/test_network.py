@@ -11,6 +11,7 @@ from vgbook.activations import leaky_relu, relu, sigmoid, tanh
 from vgbook.initializers import constant, he, normal, stack, xavier
 from vgbook.layers.affine import Activate, Affine
 from vgbook.layers.normalization import BatchNorm, LayerNorm
+from vgbook.layers.recurrent import Recurrent
 from vgbook.layers.residual import Residual
 from vgbook.network import Network, check_network, mlp
 from vgbook.signals import signals
@@ -257,3 +258,39 @@ def test_weights_that_cannot_be_written_are_refused_by_name():
     network.backward(np.ones((2, 3)))
     with pytest.raises(TypeError, match="書き込み禁止"):
         SGD(0.1).step(network)
+
+
+@pytest.mark.parametrize("changed", ["入力", "出力"])
+@pytest.mark.parametrize("kind", ["Affine", "Recurrent"])
+def test_rewriting_the_input_or_the_output_does_not_spoil_the_gradients(kind, changed):
+    """同じ配列に次のバッチを読み込んでも、``y -= t`` と誤差を作っても、勾配は変わらない。"""
+
+    def gradients(rewrite):
+        W = rng().standard_normal((3, 3))
+        network = Network([Affine(W) if kind == "Affine" else Recurrent(W, W / 2, tanh)])
+        x = rng(1).standard_normal((4, 5, 3))
+        y = network.forward(x)
+        dy = np.ones_like(y)
+        if rewrite:
+            (x if changed == "入力" else y)[...] = 9.0
+        return [network.backward(dy), *network[0].grads.values()]
+
+    for found, expected in zip(gradients(True), gradients(False), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_training_switches_every_layer_and_those_of_the_branches():
+    """PyTorch の癖で ``network.training = False`` と書いても、黙って学習の計算を続けない。"""
+    W = rng().standard_normal((3, 3))
+    network = Network([Affine(W), BatchNorm(3), Residual([BatchNorm(3), Affine(W)])])
+    x = rng(1).standard_normal((6, 3))
+    expected = network.predict(x)
+    assert network.training
+    network.training = False
+    np.testing.assert_array_equal(network.forward(x), expected)
+    np.testing.assert_array_equal(network.predict(x), expected)
+    assert not network.training
+    network.training = True
+    assert not np.allclose(network.forward(x), expected)
+    with pytest.raises(TypeError, match="training には True か False"):
+        network.training = "eval"

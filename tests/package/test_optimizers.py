@@ -9,12 +9,12 @@ from peers import torch
 
 from vgbook.layers.affine import Affine
 from vgbook.network import Network
+from vgbook.training.clipping import Clip
 from vgbook.training.optimizers import (
     SGD,
     AdaGrad,
     Adam,
     AdamW,
-    Clip,
     Momentum,
     Nesterov,
     RMSProp,
@@ -420,3 +420,21 @@ def test_a_step_with_rates_of_another_ensemble_is_refused():
     network[0].grads = {"W": np.ones((2, 1, 1)), "b": np.zeros((2, 1, 1))}
     with pytest.raises(ValueError, match=r"集団の軸 \(2,\)"):
         SGD([0.1, 0.2, 0.3]).step(network)
+
+
+class Scheduled(SGD):
+    """自分の名前を足した派生クラス。"""
+
+    def __init__(self, lr, *, warmup=10):
+        super().__init__(lr)
+        self.warmup = warmup
+        self.history = []
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1), Momentum(0.1), Adam(), AdamW(), Clip(Adam(), 1.0)])
+@pytest.mark.parametrize("name", ["learning_rate", "Lr", "beta1", "eta"])
+def test_a_name_that_nobody_reads_cannot_be_set(optimizer, name):
+    with pytest.raises(AttributeError, match=rf"{name} はない.*変えられるのは .*受け取った値: 0.5"):
+        setattr(optimizer, name, 0.5)
+    optimizer.lr = 0.5
+    assert Scheduled(0.1).warmup == 10  # 自作の派生クラスは、何を足してもよい

@@ -62,8 +62,27 @@ def test_histograms_tell_what_they_leave_out():
     assert axes[1].get_title() == "第 2 層\n範囲外 75 %"
     heights = sum(patch.get_height() for patch in axes[1].patches)
     assert heights == pytest.approx(0.25)  # 縦軸は全体に対する割合
-    with pytest.raises(ValueError, match="軸と層の数"):
-        plotting.histograms(axes, [np.zeros(3)], (0, 1))
+    with pytest.raises(ValueError, match=r"numbers には 2 個.*受け取った数: 1"):
+        plotting.histograms(axes, [np.zeros(3)] * 2, (0, 1), numbers=[1])
+    with pytest.raises(ValueError, match=r"空でない配列.*第 2 層"):
+        plotting.histograms(axes, [np.zeros(3), np.zeros(0)], (0, 1))
+
+
+GRID = (np.ones(4), np.arange(3), np.ones((10, 3, 4)), np.ones((10, 3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("count", "draw"),
+    [
+        (2, lambda axes: plotting.histograms(axes, [np.zeros(3)] * 2, (0, 1))),
+        (3, lambda axes: plotting.flow_panels(axes, Flow(*[np.ones((10, 20))] * 5))),
+        (4, lambda axes: plotting.accuracy_grid(axes, *GRID)),
+        (3, lambda axes: plotting.diagnosis_panels(axes, Diagnosis([LayerRecord("a", "A")], []))),
+    ],
+)
+def test_every_drawing_of_panels_says_how_many_axes_it_needs(count, draw):
+    with pytest.raises(ValueError, match=rf"axes には {count} 個の軸.*受け取った数: 5"):
+        draw(plotting.figure(1, 5)[1])
 
 
 def test_flow_panels_are_logarithmic_and_named():

@@ -1,5 +1,7 @@
 """ガウス積分: mpmath と閉じた式と比べる。"""
 
+import math
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -107,3 +109,12 @@ def test_bad_arguments_are_errors():
             pair_mean(np.square, 1.0, bad)
     with pytest.raises(ValueError, match=r"q と c には互いにそろう.*\(2,\), \(3,\)"):
         pair_mean(np.square, np.ones(2), np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "f", [math.tanh, lambda z: z.sum(), lambda z: 1.0, lambda z: np.square(z, out=z), np.ravel]
+)
+@pytest.mark.parametrize("mean", [gaussian_mean, lambda f: pair_mean(f, 1.0, 0.5)])
+def test_a_function_that_is_not_elementwise_is_refused(f, mean):
+    with pytest.raises(TypeError, match=r"f は、浮動小数点数の配列.*受け取った値"):
+        mean(f)

@@ -9,8 +9,9 @@ from vgbook.initializers import orthogonal
 from vgbook.layers.affine import Affine
 from vgbook.layers.recurrent import LastStep, Recurrent
 from vgbook.network import Network
+from vgbook.training.clipping import Clip
 from vgbook.training.losses import softmax_cross_entropy
-from vgbook.training.optimizers import Adam, Clip
+from vgbook.training.optimizers import Adam
 
 T, N, n_in, n = 6, 4, 3, 5
 

@@ -14,9 +14,10 @@ from vgbook.activations import relu, tanh
 from vgbook.initializers import he, normal, xavier
 from vgbook.layers.normalization import BatchNorm, LayerNorm
 from vgbook.network import mlp
+from vgbook.training.clipping import Clip
 from vgbook.training.loop import accuracy, fit
 from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
-from vgbook.training.optimizers import SGD, AdaGrad, Adam, Clip, Momentum, RMSProp
+from vgbook.training.optimizers import SGD, AdaGrad, Adam, Momentum, RMSProp
 
 
 def rng(seed=0):

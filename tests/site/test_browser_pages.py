@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -48,14 +48,14 @@ OVERFLOW = """() => {
 }"""
 
 
-def sampled(names: list[str]) -> list[str]:
-    """ひな形から作る頁は、いちばん短いものと長いものだけ。毎週、`--every-page` で全部を開く。
+def sampled(names: list[str], folders: Iterable[str] = MADE) -> list[str]:
+    """``folders`` の頁は、いちばん短いものと長いものだけ。毎週、`--every-page` で全部を開く。
 
     >>> sampled(["api/a.html", "part1/b.html", "quiz.html"])
     ['api/a.html', 'part1/b.html', 'quiz.html']
     """
-    kept = [name for name in names if not name.startswith(MADE)]
-    for folder in MADE:
+    kept = [name for name in names if not name.startswith(tuple(folders))]
+    for folder in folders:
         inside = [name for name in names if name.startswith(f"{folder}/")]
         inside.sort(key=lambda name: (HTML / name).stat().st_size if len(inside) > 2 else 0)
         kept += {*inside[:1], *inside[-1:]}
@@ -63,11 +63,19 @@ def sampled(names: list[str]) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "name" in metafunc.fixturenames:
-        names = PAGES if metafunc.config.getoption("every_page") else sampled(PAGES)
-        if metafunc.function is test_text_stays_while_a_long_table_arrives:
-            names = [*filter(starts_with_a_long_table, names)]
+    if "name" not in metafunc.fixturenames:
+        return
+    every = metafunc.config.getoption("every_page")
+    names = PAGES if every else sampled(PAGES)
+    if metafunc.function is test_text_stays_while_a_long_table_arrives:
+        names = [*filter(starts_with_a_long_table, names)]
+    if metafunc.function is not test_page_can_be_read_by_everyone:
         metafunc.parametrize("name", names)
+        return
+    # 狭い画面ではどの頁も、広い画面では種類ごとに短い頁と長い頁を
+    wide = PAGES if every else sampled(PAGES, {name.split("/")[0] for name in PAGES if "/" in name})
+    looks = [(name, 360, "dark") for name in names] + [(name, 1280, "light") for name in wide]
+    metafunc.parametrize(("name", "width", "scheme"), looks)
 
 
 @contextmanager
@@ -104,7 +112,6 @@ def arrive(page: "Page", url: str) -> None:
     page.wait_for_load_state()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_page_can_be_read_by_everyone(
     site: str, chromium: "Browser", name: str, width: int, scheme: Literal["light", "dark"]
 ):

@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 from docutils import nodes
+from lxml import html
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
@@ -150,6 +151,12 @@ def test_every_formula_can_be_set_without_the_macros_of_the_book(notebooks):
     assert formulas > 1000
 
 
+MATH = r'<(span|div) class="math.*?</\1>'
+NOT_PROSE = (
+    ".math, .page-tools, .cell_output, .headerlink, .sd-summary-state-marker, .cards .label, script"
+)
+
+
 def visible(text: str) -> str:
     """字だけ。空白、数式、Markdown が使う記号は比べない。"""
     return re.sub(r"[\s\W_]+", "", text)
@@ -157,22 +164,18 @@ def visible(text: str) -> str:
 
 def test_every_paragraph_of_the_page_is_in_the_notebook(book: Path, notebooks):
     """頁の本文を、ノートブックを HTML にしたものと比べる。"""
-    soup = pytest.importorskip("bs4").BeautifulSoup
     parser = MarkdownIt("commonmark", {"html": True}).enable("table").use(dollarmath_plugin)
     for name, notebook in notebooks.items():
         prose = parser.render("\n\n".join(sources(notebook, "markdown")))
-        got = soup(
-            re.sub(r'<(span|div) class="math.*?</\1>', "", prose, flags=re.DOTALL), "html.parser"
-        )
-        found = visible(got.get_text())
-        page = soup((book / f"{name}.html").read_text(encoding="utf-8"), "html.parser").article
-        for drop in page.select(
-            ".math, .page-tools, .cell_output, .headerlink, .sd-summary-state-marker, .cards .label"
-        ):
-            drop.decompose()
-        paragraphs = page.select("p:not(.cell p), li > p, td, h2, h3")
+        got = html.fromstring(re.sub(MATH, "", prose, flags=re.DOTALL))
+        found = visible(got.text_content())
+        page = html.fromstring((book / f"{name}.html").read_text(encoding="utf-8"))
+        (article,) = page.cssselect("article")
+        for drop in article.cssselect(NOT_PROSE):
+            drop.drop_tree()
+        paragraphs = article.cssselect("p:not(.cell p), li > p, td, h2, h3")
         assert len(paragraphs) > 3
-        missing = [p.get_text() for p in paragraphs if visible(p.get_text()) not in found]
+        missing = [p.text_content() for p in paragraphs if visible(p.text_content()) not in found]
         assert missing == [], name
 
 

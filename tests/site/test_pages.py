@@ -79,6 +79,16 @@ def test_every_field_of_the_api_is_described(book: Path):
     assert [p.name for p in pages if untold in p.read_text(encoding="utf-8")] == []
 
 
+def test_every_function_of_the_api_links_to_its_source(book: Path):
+    """部屋の入り口で紹介したもの (`over_seeds`、`chi` など) も。"""
+    head = re.compile(r'<dl class="py (?:function|class)">\s*<dt [^>]*id="(.*?)">(.*?)</dt>', re.S)
+    pages = (path.read_text(encoding="utf-8") for path in sorted(book.glob("api/*.html")))
+    found = [each for page in pages for each in head.findall(page)]
+    assert len(found) > 80
+    without = [name for name, text in found if "viewcode-link" not in text]
+    assert without == ["vgbook.initializers.lecun"]  # def のない、xavier の別名
+
+
 def test_every_image_states_its_content_and_its_size(documents: dict[str, Document]):
     def check(name: str, page: Document) -> Iterator[str]:
         for image in page.all("img"):

@@ -12,8 +12,8 @@ import numpy as np
 
 from vgbook._edge import Array, check_count, check_positive
 from vgbook.activations import Activation
-from vgbook.book.explore import times, verdict
 from vgbook.book.looks import COLORS
+from vgbook.book.words import times, verdict
 from vgbook.experiments.flow import gradient_flow
 from vgbook.initializers import normal
 

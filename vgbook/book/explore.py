@@ -4,23 +4,21 @@ r"""本の動かせる図のうち、深さと初期値、出力の分布の 2 �
 示します。δ の二乗平均は、層 l をさかのぼるたびに :math:`\chi_l` 倍になります。
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, check_count, check_positive
 from vgbook.activations import Activation
-from vgbook.book.interactive import Control, Interactive, Panel, bars, measured, theory
-from vgbook.book.numerals import power
-from vgbook.clinic.record import Thresholds
+from vgbook.book.interactive import Interactive
+from vgbook.book.panels import Control, Panel, bars, measured, theory
+from vgbook.book.words import LAYER, median_ratio, sentences, times, verdict
 from vgbook.experiments.flow import activation_distribution, gradient_flow
 from vgbook.initializers import normal
 from vgbook.theory import meanfield
 
-LAYER = "層 (1 が入力側)"
 TRIPLE = (210, 210)  # 広い画面では 3 枚、電話では 1 枚ずつ並ぶ
 SMALL = (130, 160)  # 広い画面では 5 枚、電話では 2 枚ずつ並ぶ
 
@@ -235,57 +233,6 @@ def _table(rows: Sequence[Sequence[Array]]) -> Array:
         return np.pad(a, end, constant_values=np.nan)
 
     return np.stack([np.stack([padded(a) for a in row], axis=-3) for row in rows], axis=-4)
-
-
-def verdict(ratio: float) -> str:
-    """δ の比 (入力側 ÷ 出力側) の判定。閾値は `vgbook.diagnose` と同じ。
-
-    Examples
-    --------
-    >>> verdict(1e-3), verdict(0.5), verdict(200.0)
-    ('消失', '良好', '爆発')
-    """
-    limit = Thresholds().gradient
-    return "消失" if ratio < limit else "爆発" if ratio > 1 / limit else "良好"
-
-
-def times(ratio: float) -> str:
-    """倍率を、読める長さで書く。
-
-    Examples
-    --------
-    >>> times(0.0435), times(1.2e-12)
-    ('0.0435 倍', '1.2 × 10⁻¹² 倍')
-    """
-    if 1e-3 <= ratio < 1e3 or not ratio > 0:
-        return f"{ratio:.3g} 倍"
-    return f"{power(ratio, 1)} 倍"
-
-
-def median_ratio(samples: Array, at: tuple[int, ...], start: int, end: int) -> float:
-    """つまみの位置 ``at`` での、層 ``start`` ÷ 層 ``end`` の、種にわたる中央値。
-
-    ``samples`` の形は (seeds, つまみ 1, つまみ 2, ..., 層) です。
-
-    Examples
-    --------
-    >>> median_ratio(np.array([[[1.0, 4.0]], [[2.0, 4.0]], [[3.0, 4.0]]]), (0,), 0, 1)
-    0.5
-    """
-    index: tuple[Any, ...] = (slice(None), *at)
-    one = samples[index]
-    return float(np.median(one[:, start] / one[:, end]))
-
-
-def sentences(sentence: Callable[..., str], states: tuple[int, ...]) -> Array:
-    """つまみの組み合わせごとの文。形は ``states``。
-
-    Examples
-    --------
-    >>> sentences(lambda i, j: f"{i} と {j}", (1, 2)).tolist()
-    [['0 と 0', '0 と 1']]
-    """
-    return np.array([sentence(*state) for state in np.ndindex(states)]).reshape(states)
 
 
 def _share(values: Array, edges: Array) -> Array:

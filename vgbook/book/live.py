@@ -16,8 +16,9 @@ from vgbook._edge import Array, check_labels
 from vgbook.activations import Activation, relu, sigmoid, tanh
 from vgbook.book.controls import choice, figure
 from vgbook.book.drawing import panel as draw_panel
-from vgbook.book.explore import times
-from vgbook.book.interactive import Panel, line, panel_spec, smooth
+from vgbook.book.panels import Panel, line, smooth
+from vgbook.book.specs import panel_spec
+from vgbook.book.words import times
 from vgbook.initializers import normal
 from vgbook.layers import Activate, Affine, BatchNorm, Layer
 from vgbook.network import Network

@@ -8,15 +8,15 @@ from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, check_numbers
 from vgbook.activations import tanh
-from vgbook.book.explore import LAYER, delta_theory, median_ratio, sentences, times
-from vgbook.book.interactive import Control, Drag, Interactive, Panel, line, measured, theory
+from vgbook.book.explore import delta_theory
+from vgbook.book.interactive import Interactive
+from vgbook.book.panels import PAIR, Control, Drag, Panel, line, measured, theory
+from vgbook.book.words import LAYER, median_ratio, sentences, times
 from vgbook.ensemble.seeds import over_seeds
 from vgbook.initializers import xavier
 from vgbook.network import mlp
 from vgbook.signals import per_layer, rms, signals
 from vgbook.theory import meanfield
-
-PAIR = (300, 210)  # 広い画面では 2 枚、電話では 1 枚ずつ並ぶ
 
 
 def phase_diagram(
@@ -79,21 +79,10 @@ def phase_diagram(
             f"{ratio} (理論は {times(expected[at][0])}) です。"
         )
 
-    edge = np.linspace(0.0, sb2.max() ** 0.5, 21) ** 2
-    critical = theory(edge, "臨界線", x=meanfield.critical_sigma_w(tanh, np.sqrt(edge)) ** 2)
-    here = line("選んだ点", (sb**2)[..., None], 3, x=(sw**2)[..., None])
     x = np.arange(1, depth + 1)
     panel = partial(Panel, x=x, xlabel=LAYER, xticks=(1, 5, 10, 15, 20), size=PAIR)
     panels = [
-        Panel(
-            "相図",
-            edge,
-            [critical, here],
-            "重みの分散",
-            "バイアスの分散",
-            drag=(Drag("x", 0, sw2), Drag("y", 1, sb2)),
-            size=PAIR,
-        ),
+        _diagram(sw2, sb2),
         panel("信号の大きさ", series=[measured("q", walk.q), theory(q)], ylabel="q", ylog=True),
         panel("2 つの入力の相関", series=[measured("c", walk.c, 2), theory(c)], ylabel="相関"),
         panel(
@@ -109,6 +98,22 @@ def phase_diagram(
     ]
     title = "相図の 1 点と、層を進む信号・さかのぼる勾配"
     return Interactive("touch-phase", title, controls, panels, sentences(readout, sw.shape))
+
+
+def _diagram(sw2: Array, sb2: Array) -> Panel:
+    """臨界線と、選んだ点。指した位置に近い分散を選べる。"""
+    edge = np.linspace(0.0, sb2.max() ** 0.5, 21) ** 2
+    critical = theory(edge, "臨界線", x=meanfield.critical_sigma_w(tanh, np.sqrt(edge)) ** 2)
+    x, y = np.broadcast_arrays(sw2[:, None, None], sb2[:, None])
+    return Panel(
+        "相図",
+        edge,
+        [critical, line("選んだ点", y, 3, x=x)],
+        "重みの分散",
+        "バイアスの分散",
+        drag=(Drag("x", 0, sw2), Drag("y", 1, sb2)),
+        size=PAIR,
+    )
 
 
 class Walk(NamedTuple):

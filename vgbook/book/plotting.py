@@ -1,18 +1,20 @@
 """図: 配列を受け取り、軸に描く。計算はしません。
 
-色と字の大きさは `vgbook.book.looks`、線の名前は `vgbook.book.names` にあり、ここからも使えます。
+色と字の大きさ (`vgbook.book.looks`)、線 (`vgbook.book.lines`)、線の名前 (`vgbook.book.names`)、
+計算グラフ (`vgbook.book.graph`) も、ここから使えます。ここにあるのは、いくつもの軸に描くものです。
 ばらつきは「中央値の線」と「最小から最大の帯」です。
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vgbook._edge import Array, check_count
-from vgbook.activations import Activation
+from vgbook._edge import Array, check_count, check_real
+from vgbook.book.graph import computation_graph
+from vgbook.book.lines import band, curve, theory
 from vgbook.book.looks import COLORS, LOOKS, SERIES, WIDTH, figure, look, style
 from vgbook.book.names import key, name_lines
 from vgbook.experiments.flow import Flow
@@ -39,94 +41,6 @@ __all__ = [
     "style",
     "theory",
 ]
-
-
-def band(
-    ax: Any,
-    x: Array,
-    samples: Array,
-    *,
-    label: str | None = None,
-    series: int | str = 0,
-    color: str | None = None,
-    marks: int = 10,
-) -> Any:
-    """seed にわたる中央値を線で、最小から最大を帯で描く。
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        描く軸。
-    x : ndarray, shape (T,)
-        横軸。
-    samples : ndarray, shape (seeds, T)
-        縦軸の値。NaN の seed は除きます (全部 NaN の点は途切れます)。
-    label : str, optional
-        凡例の名前。
-    series : int or str
-        `SERIES` の何番目の色・印・線種を使うか。または `LOOKS` の言葉。
-    color : str, optional
-        色だけを替えるとき (`COLORS` の値)。
-    marks : int
-        印を付ける間隔のおよその数。
-
-    Returns
-    -------
-    Line2D
-
-    Raises
-    ------
-    ValueError
-        ``samples`` が (seeds, T) でないとき。
-
-    Examples
-    --------
-    >>> fig, ax = figure()
-    >>> line = band(ax, np.arange(3), np.ones((10, 3)), label="例")
-    >>> line.get_ydata()
-    array([1., 1., 1.])
-    """
-    x, samples = np.asarray(x), np.asarray(samples, dtype=float)
-    if samples.ndim != 2 or samples.shape[1:] != x.shape:
-        raise ValueError(
-            f"samples の形は (seeds, {len(x)}) でなければなりません。受け取った形: {samples.shape}"
-        )
-    alive = ~np.isnan(samples).all(axis=0)
-    middle, low, high = np.full((3, len(x)), np.nan)
-    middle[alive] = np.nanmedian(samples[:, alive], axis=0)
-    low[alive], high[alive] = (f(samples[:, alive], axis=0) for f in (np.nanmin, np.nanmax))
-    default, marker, dash = look(series)
-    color = color or default
-    every = max(1, len(x) // marks)
-    (line,) = ax.plot(x, middle, color=color, ls=dash, marker=marker, markevery=every, label=label)
-    ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    return line
-
-
-def curve(ax: Any, activation: Activation, limits: tuple[float, float] = (-6.0, 6.0)) -> None:
-    """活性化関数 φ(z) と導関数 φ′(z) を 1 つの軸に描く。
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        描く軸。
-    activation : Activation
-        活性化関数。
-    limits : tuple of float
-        z の範囲。
-
-    Examples
-    --------
-    >>> from vgbook.activations import sigmoid
-    >>> fig, ax = figure()
-    >>> curve(ax, sigmoid)
-    >>> ax.get_xlabel()
-    'z'
-    """
-    z = np.linspace(*limits, 801)
-    ax.plot(z, activation(z), color=COLORS["h"], label="φ(z)")
-    ax.plot(z, activation.derivative(z), color=COLORS["delta"], ls="--", label="φ′(z)")
-    ax.set(xlabel="z", title=activation.name)
 
 
 def histograms(
@@ -167,13 +81,16 @@ def histograms(
     '第 2 層\n範囲外 100 %'
     """
     check_count("bins", bins)
-    if len(axes) != len(layers):
-        raise ValueError(
-            f"軸と層の数は同じにしてください。受け取った数: {len(axes)} と {len(layers)}"
-        )
     numbers = range(1, len(layers) + 1) if numbers is None else numbers
+    axes = _axes(axes, len(layers))
+    if len(numbers) != len(layers):
+        raise ValueError(
+            f"numbers には {len(layers)} 個の番号を渡してください。受け取った数: {len(numbers)}"
+        )
     for number, ax, values in zip(numbers, axes, layers, strict=True):
-        values = np.ravel(values)
+        values = check_real("layers の各要素", values).ravel()
+        if not values.size:
+            raise ValueError(f"layers の各要素は空でない配列です。受け取った層: 第 {number} 層")
         inside = (limits[0] <= values) & (values <= limits[1])
         weights = np.full(np.count_nonzero(inside), 1 / values.size)
         ax.hist(values[inside], bins, range=limits, weights=weights, color=COLORS["h"])
@@ -216,91 +133,12 @@ def flow_panels(
     """
     index: tuple[Any, ...] = (slice(None), *member)
     panels = (("出力 h", flow.h), ("勾配 δ", flow.delta), ("重みの勾配 dW", flow.dW))
+    axes = _axes(axes, len(panels))
     for ax, (title, rms) in zip(axes, panels, strict=True):
         values = np.where(rms > 0, rms, np.nan)[index]  # 0 は対数軸に描けない
         band(ax, np.arange(1, values.shape[-1] + 1), values, label=label, series=series)
         ax.set(title=title, xlabel="層 (1 が入力側)", yscale="log")
     axes[0].set_ylabel("RMS")
-
-
-def computation_graph(
-    ax: Any,
-    nodes: Mapping[str, tuple[float, float]],
-    edges: Sequence[tuple[str, str, float, float]],
-) -> None:
-    """計算グラフを描く。辺ごとに、順伝播の値を青の実線、逆伝播の値を朱の破線で書く。
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        描く軸。
-    nodes : mapping of str to (float, float)
-        丸の中に書く文字と、その位置 (隣との間隔は 1 ほど)。
-    edges : sequence of (str, str, float, float)
-        (始点, 終点, 順伝播の値, 逆伝播の値)。
-
-    Examples
-    --------
-    >>> fig, ax = figure()
-    >>> computation_graph(ax, {"t": (0, 0), "z": (1, 0)}, [("t", "z", 3.0, 6.0)])
-    >>> [text.get_text() for text in ax.texts if text.get_text()]
-    ['3', '6', 't', 'z']
-    """
-    from matplotlib.patches import Circle
-
-    radius = 0.2
-    for start, end, forward, backward in edges:
-        tail, head = np.array(nodes[start], float), np.array(nodes[end], float)
-        along = (head - tail) / np.linalg.norm(head - tail)
-        left = np.array([-along[1], along[0]])
-        tail, head = tail + 1.2 * radius * along, head - 1.2 * radius * along
-        _signal(ax, tail, head, left, forward, COLORS["h"], "-")
-        _signal(ax, head, tail, -left, backward, COLORS["delta"], "--")
-    for label, center in nodes.items():
-        ax.add_patch(Circle(center, radius, fill=False, lw=1.4))
-        ax.text(*center, label, ha="center", va="center")
-    ax.set_aspect("equal")
-    ax.axis("off")
-    ax.autoscale_view()
-
-
-def _signal(
-    ax: Any, tail: Array, head: Array, side: Array, value: float, color: str, dash: str
-) -> None:
-    """辺の片側 ``side`` に寄せた矢印と、その値。"""
-    style = {"arrowstyle": "->", "color": color, "lw": 1.8, "ls": dash, "shrinkA": 0, "shrinkB": 0}
-    ax.annotate("", head + 0.05 * side, tail + 0.05 * side, arrowprops=style)
-    # 斜めの辺では、文字の端を矢印の側にそろえる。中央でそろえると、長い数が矢印に重なる
-    slanted = abs(side[0]) > 0.3
-    place = (tail + head) / 2 + (0.16 if slanted else 0.2) * side
-    anchor = ("left" if side[0] > 0 else "right") if slanted else "center"
-    ax.text(*place, f"{value:.4g}".replace("-", "−"), color=color, ha=anchor, va="center")
-
-
-def theory(ax: Any, x: Array, y: Array, label: str = "理論") -> Any:
-    """理論の予測を、測定の上に灰色の破線で重ねる。
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        描く軸。
-    x, y : ndarray, shape (T,)
-        横軸と予測。
-    label : str
-        凡例の名前。
-
-    Returns
-    -------
-    Line2D
-
-    Examples
-    --------
-    >>> fig, ax = figure()
-    >>> theory(ax, np.arange(3), np.arange(3)).get_label()
-    '理論'
-    """
-    (line,) = ax.plot(x, y, color=COLORS["theory"], ls=(0, (4, 2)), lw=1.4, label=label, zorder=3)
-    return line
 
 
 def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, without: Array) -> None:
@@ -324,8 +162,7 @@ def accuracy_grid(axes: Any, stds: Array, epochs: Array, with_norm: Array, witho
     >>> axes[0].get_title()
     'W: 1'
     """
-    axes = np.asarray(axes)
-    for i, (ax, std) in enumerate(zip(axes.flat, np.asarray(stds), strict=True)):
+    for i, (ax, std) in enumerate(zip(_axes(axes, len(stds)), stds, strict=True)):
         band(ax, epochs, with_norm[..., i], label="BN あり", series="BN あり", marks=4)
         band(ax, epochs, without[..., i], label="BN なし", series="BN なし", marks=4)
         if np.isnan(without[:, -1, i]).all():
@@ -361,6 +198,7 @@ def diagnosis_panels(axes: Sequence[Any], report: Diagnosis) -> None:
         ("勾配 δ", ((report.delta, None, 1),)),
         ("更新の比", ((report.update, None, 3),)),
     )
+    axes = _axes(axes, len(rows))
     for ax, (name, lines) in zip(axes, rows, strict=True):
         for values, label, series in lines:
             color, marker, dash = SERIES[series]
@@ -371,3 +209,11 @@ def diagnosis_panels(axes: Sequence[Any], report: Diagnosis) -> None:
         ax.set(ylabel=name, yscale="log", xticks=layers)
     name_lines(axes[0])
     axes[-1].set_xlabel("層 (1 が入力側)")
+
+
+def _axes(axes: Any, count: int) -> list[Any]:
+    """``axes`` の軸を 1 列に並べる。軸 1 つでも、``plt.subplots`` の返す表でもよい。"""
+    given = list(np.ravel(axes))
+    if len(given) != count:
+        raise ValueError(f"axes には {count} 個の軸を渡してください。受け取った数: {len(given)}")
+    return given

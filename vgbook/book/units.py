@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, check_count, check_numbers
 from vgbook.activations import Activation, relu
-from vgbook.book.explore import sentences
-from vgbook.book.interactive import Control, Drag, Interactive, Panel, Series, bars, line, smooth
+from vgbook.book.interactive import Interactive
+from vgbook.book.panels import Control, Drag, Panel, Series, bars, line, smooth
+from vgbook.book.words import sentences
 from vgbook.initializers import he, normal
 
 WIDE = (300, 200)

@@ -12,16 +12,15 @@ from numpy.typing import ArrayLike
 
 from vgbook._edge import Array, check_count, check_numbers
 from vgbook.activations import Activation, relu
-from vgbook.book.explore import LAYER, sentences, times
-from vgbook.book.interactive import Control, Interactive, Panel, bars, line, measured, smooth
+from vgbook.book.interactive import Interactive
+from vgbook.book.panels import PAIR, Control, Panel, bars, line, measured, smooth
+from vgbook.book.words import LAYER, sentences, times
 from vgbook.experiments.flow import activation_distribution
 from vgbook.initializers import Initializer, he, normal
 from vgbook.layers import Activate, Affine, Residual
 from vgbook.network import Network
 from vgbook.signals import rms, trace
 from vgbook.theory import meanfield
-
-PAIR = (300, 210)
 
 
 def widening(

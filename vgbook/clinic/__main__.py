@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.verdicts import VERDICTS, named
@@ -38,27 +39,27 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         report = Diagnosis.from_dict(json.loads(options.report.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"{options.report} を診断書として読めません: {error}\n")
+        _show(f"{options.report} を診断書として読めません: {error}\n", sys.stderr)
         return 2
-    _show(f"{report}\n")
+    _show(f"{report}\n", sys.stdout)
     wanted = {verdict.slug for name in options.fail_on if (verdict := named(name))}
     if any(name in ANY for name in options.fail_on):
         wanted |= set(VERDICTS)
     return int(any(f.slug in wanted for f in report.everything()))
 
 
-def _show(page: str) -> None:
-    """表示する。読み手 (head など) が先に閉じても、判定を失わない。"""
-    if sys.stdout is None:  # 標準出力が閉じている
+def _show(page: str, stream: TextIO | None) -> None:
+    """表示する。読み手 (head など) が先に閉じても、はじめから閉じていても、判定を失わない。"""
+    if stream is None:
         return
     try:
-        sys.stdout.write(page)
-        sys.stdout.flush()
+        stream.write(page)
+        stream.flush()
     except OSError as error:
         # 終わるときに、もう一度書こうとしないように
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError):
-            sys.stderr.write(f"診断書を表示できません: {error}\n")
+            _show(f"診断書を表示できません: {error}\n", sys.stderr)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,14 @@ class Change(NamedTuple):
     """この変え方にあたる治し方。"""
 
 
+def changed(subject: Any, changes: Iterable[Change]) -> Any:
+    """``subject`` の写しを、そのとおりに変えたもの。"""
+    copy = subject.copy()
+    for change in changes:
+        change.apply(copy)
+    return copy
+
+
 class Suspect(NamedTuple):
     """疑いと、それを取り除く変え方。どれか 1 つで治れば、疑いが原因になる。"""
 
@@ -138,6 +146,7 @@ class Court:
             return None
         self.notes.append(
             "試しの学習で損失は下がらず、原因となる異常も見つかりません。"
-            "すでに収束しているか、この大きさのネットワークでは学べない課題です。"
+            "すでに収束しているか、この大きさのネットワークでは学べない課題か、測っていない所に"
+            "原因があります。"
         )
         return None

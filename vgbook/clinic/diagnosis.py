@@ -16,7 +16,7 @@ from vgbook.clinic.record import Thresholds, check_thresholds
 from vgbook.clinic.report import Diagnosis
 from vgbook.network import Network, check_network
 from vgbook.training.losses import check_loss, softmax_cross_entropy
-from vgbook.training.optimizers import check_optimizer
+from vgbook.training.update import check_optimizer
 
 
 def diagnose(

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vgbook._edge import Array, check_data
-from vgbook.layers.affine import Affine, Layer, check_param
+from vgbook._edge import Array, check_rows
+from vgbook.layers.affine import Affine, Layer
 from vgbook.layers.residual import Residual
+from vgbook.layers.walk import check_param
 from vgbook.network import Network, check_network
 
 
@@ -50,10 +51,9 @@ def lsuv(network: Network, x: Array) -> Network:
     np.float64(1.0)
     """
     check_network(network)
-    x = check_data("x", x, width=network.n_in)
-    if x.ndim != 2:
-        raise ValueError(f"x の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
+    x = check_rows("x", x, width=network.n_in)
     _scale_all(network.layers, x, "")
+    network.disown()
     return network
 
 

@@ -1,12 +1,13 @@
 """この本の `Network` の診断: 測り、確かな病気を挙げ、試しに学習させる。"""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from vgbook._edge import Array, check_data
 from vgbook.activations import sigmoid
-from vgbook.clinic.court import Change, Court
+from vgbook.clinic.court import Change, Court, changed
 from vgbook.clinic.numpy_measure import (
     Hook,
     activations,
@@ -22,7 +23,7 @@ from vgbook.clinic.numpy_subject import Subject, affines, reference, same_answer
 from vgbook.clinic.numpy_suspects import clips, suspects
 from vgbook.clinic.record import Finding, LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
-from vgbook.clinic.rules import FEW, SAME_ANSWERS
+from vgbook.clinic.rules import ALL_EQUAL, ALL_ZERO, FEW, FEWEST, FIRST_BROKEN, SAME_ANSWERS
 from vgbook.clinic.symptoms import symptoms
 from vgbook.clinic.verdicts import Remedy
 from vgbook.layers.affine import Activate
@@ -45,8 +46,7 @@ def diagnose_network(subject: Subject, lr: float, limits: Thresholds, trial: boo
         broken = next((r for r in records if not np.isfinite(r.h)), None)
         if broken is not None or not np.isfinite(output).all():
             name = (broken or records[-1]).name
-            rule = "順伝播の値が、この層で初めて有限でなくなる"
-            report = Diagnosis(records, [finding("non-finite", (name,), rule)])
+            report = Diagnosis(records, [finding("non-finite", (name,), FIRST_BROKEN)])
             report.notes.append("順伝播が有限でないので、逆伝播の値は測れません。")
             return report
         measured.network.backward(_output_gradient(subject, output))
@@ -117,9 +117,9 @@ def _certain(records: list[LayerRecord], layers: list[list[Hook]]) -> Iterator[F
         elif record.W and record.dW and _columns_equal(W) and _columns_equal(dW):
             same.append(record.name)
     if zero:
-        yield finding("zero-init", tuple(zero), "重みがすべて 0 で、勾配もすべて 0")
+        yield finding("zero-init", tuple(zero), ALL_ZERO)
     elif same:
-        yield finding("symmetry", tuple(same), "どのユニットの重みも勾配も互いに等しい")
+        yield finding("symmetry", tuple(same), ALL_EQUAL)
 
 
 def _columns_equal(W: Array) -> bool:
@@ -133,26 +133,12 @@ def _tried(
     stale: tuple[str, ...],
     limits: Thresholds,
 ) -> Diagnosis:
-    def train(name: str, changes: tuple[Change, ...], steps: int, enough: float) -> Trial:
-        copied = subject.copy()
-        for change in changes:
-            change.apply(copied)
-        result = Trial(name, [], reference(copied))
-        while len(result.losses) < steps:
-            result.losses.append(copied.update())
-            over = len(result.losses) >= 20 and result.score < enough
-            if over or not np.isfinite(result.losses[-1]):
-                break
-        return result
-
-    before = [affine.params["W"].copy() for affine in affines(subject.network)]
-    once = subject.copy()
-    once.update()
-    for record, W, affine in zip(report.layers, before, affines(once.network), strict=True):
-        record.update = float(rms(affine.params["W"] - W)) / record.W if record.W else float("inf")
-    size = sum(W.size for W in before) * len(subject.x)
+    """1 回の更新を測り、疑いを 1 つずつ取り除いて、試しに学習させる。"""
+    _measure_update(subject, report.layers)
+    weights = sum(affine.params["W"].size for affine in affines(subject.network))
+    size = weights * len(subject.x)
     court = Court(
-        train,
+        partial(_train, subject),
         lambda base: suspects(subject, report.layers, found, stale, base),
         found,
         limits,
@@ -169,3 +155,27 @@ def _tried(
     if not hasattr(subject.optimizer, "lr"):
         report.notes.append("optimizer に lr がないので、学習率を変えた試しはしていません。")
     return report
+
+
+def _measure_update(subject: Subject, records: list[LayerRecord]) -> None:
+    """重みに対する、1 回の更新の大きさ。"""
+    once = subject.copy()
+    once.update()
+    layers = zip(affines(subject.network), affines(once.network), strict=True)
+    for record, (before, after) in zip(records, layers, strict=True):
+        moved = float(rms(after.params["W"] - before.params["W"]))
+        record.update = moved / record.W if record.W else float("inf")
+
+
+def _train(
+    subject: Subject, name: str, changes: tuple[Change, ...], steps: int, enough: float
+) -> Trial:
+    """``changes`` の変え方をした写しの、試しの学習。"""
+    copied = changed(subject, changes)
+    result = Trial(name, [], reference(copied))
+    while len(result.losses) < steps:
+        result.losses.append(copied.update())
+        over = len(result.losses) >= FEWEST and result.score < enough
+        if over or not np.isfinite(result.losses[-1]):
+            break
+    return result

@@ -15,7 +15,7 @@ from vgbook.clinic.symptoms import mostly_dead
 from vgbook.clinic.verdicts import Remedy
 from vgbook.initializers import he, xavier
 from vgbook.layers.normalization import BatchNorm
-from vgbook.training.optimizers import Clip
+from vgbook.training.clipping import Clip
 
 
 def suspects(
@@ -37,14 +37,39 @@ def suspects(
         change = Change("BN をもう一方のモードに", _other_mode)
         yield Suspect("batch-norm", stale, STALE, (change,))
     yield from _scales(subject)
+    yield from _decay(subject)
+    for ill in found:
+        yield Suspect(ill.slug, ill.modules, ill.evidence, inits)
+    if hasattr(subject.optimizer, "lr"):  # なければ、学習率を変えて試せない
+        yield from _step(subject, layers, found, base)
+
+
+def _scales(subject: Subject) -> Iterator[Suspect]:
+    if odd := _odd_scale(subject.x):
+        change = Change("入力を標準化", _standardise)
+        yield Suspect("input-scale", ("x",), odd, (change,))
+    targets = np.asarray(subject.labels)
+    if targets.dtype.kind == "f" and (odd := _odd_scale(targets)):
+        change = Change("目標を標準化", _standardise_target)
+        yield Suspect("target-scale", ("labels",), odd, (change,))
+
+
+def _odd_scale(values: Array) -> str:
+    columns = values.std(axis=0).tolist() if values.ndim == 2 and len(values) > 2 else ()
+    return odd_scale(float(values.mean()), float(values.std()), columns)
+
+
+def _decay(subject: Subject) -> Iterator[Suspect]:
     decay = getattr(_inner(subject.optimizer), "weight_decay", 0.0)
     if decay > 0:
         change = Change("重み減衰を 0 に", _no_decay)
         yield Suspect("weight-decay", ("optimizer",), f"weight_decay = {decay:g}", (change,))
-    for ill in found:
-        yield Suspect(ill.slug, ill.modules, ill.evidence, inits)
-    if not hasattr(subject.optimizer, "lr"):  # 学習率を変えて試せない
-        return
+
+
+def _step(
+    subject: Subject, layers: list[LayerRecord], found: list[Finding], base: Trial
+) -> Iterator[Suspect]:
+    """1 回の更新の大きさ。"""
     middle = median([layer.update for layer in layers])
     rule = f"更新は重みの {middle:.0e} 倍 (中央値)"
     first = base.losses[0]
@@ -64,21 +89,6 @@ def suspects(
         or max(r.update for r in layers) > LARGE_UPDATE
     ):
         yield Suspect("step-large", ("optimizer",), rule, _rates(1 / 10, 1 / 30, 1 / 1000))
-
-
-def _scales(subject: Subject) -> Iterator[Suspect]:
-    if odd := _odd_scale(subject.x):
-        change = Change("入力を標準化", _standardise)
-        yield Suspect("input-scale", ("x",), odd, (change,))
-    targets = np.asarray(subject.labels)
-    if targets.dtype.kind == "f" and (odd := _odd_scale(targets)):
-        change = Change("目標を標準化", _standardise_target)
-        yield Suspect("target-scale", ("labels",), odd, (change,))
-
-
-def _odd_scale(values: Array) -> str:
-    columns = values.std(axis=0).tolist() if values.ndim == 2 and len(values) > 2 else ()
-    return odd_scale(float(values.mean()), float(values.std()), columns)
 
 
 def _inner(optimizer: Any) -> Any:

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from vgbook._edge import Array
 from vgbook.clinic import text
 from vgbook.clinic.record import Finding, LayerRecord, Trial
 from vgbook.clinic.verdicts import VERDICTS
 
-Array = np.ndarray[Any, Any]
 FORMAT = 1
-SIZES = ("h", "distinct", "delta", "dW", "update")
-SHARES = ("saturated", "dead")
 
 
 @dataclass
@@ -149,17 +147,19 @@ class Diagnosis:
                 "渡してください。"
             )
         try:
-            return cls(
+            report = cls(
                 [_build(LayerRecord, layer) for layer in content["layers"]],
                 [_build_finding(f) for f in content["findings"]],
                 [_build(Trial, trial) for trial in content["trials"]],
                 list(content["notes"]),
             )
-        except (KeyError, TypeError) as error:
+            text.page(report)  # 数のはずのところに文字があれば、ここで分かる
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise ValueError(
                 f"診断書の中身が欠けているか、形が違います ({error!r})。"
                 "report.save(path) で書いたファイルを、書き換えずに渡してください。"
             ) from error
+        return report
 
     def to_frame(self) -> Any:
         """層ごとの表を pandas の DataFrame にする。pandas が要ります。"""

@@ -12,8 +12,9 @@ from vgbook.ensemble import footprint, take, take_rates
 from vgbook.experiments.datasets import Dataset
 from vgbook.initializers import Initializer
 from vgbook.network import Network, Normalization, mlp
-from vgbook.training.loop import History, check_rates, fit
+from vgbook.training.loop import History, fit
 from vgbook.training.optimizers import SGD
+from vgbook.training.update import check_rates
 
 
 @dataclass(frozen=True)

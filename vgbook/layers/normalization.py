@@ -21,7 +21,7 @@ from vgbook._edge import (
     signal,
     upstream,
 )
-from vgbook.layers.affine import check_weights
+from vgbook.layers.weights import check_weights, members_text
 
 
 def _standardize(x: Array, axis: int, eps: float) -> tuple[Array, Array, Array, Array]:
@@ -37,7 +37,7 @@ def _standardize(x: Array, axis: int, eps: float) -> tuple[Array, Array, Array, 
 
 def _sizes(gamma: Array) -> str:
     *ensemble, _, n = gamma.shape
-    return f"{n}, ensemble={tuple(ensemble)}" if ensemble else f"{n}"
+    return f"{n}{members_text(ensemble)}"
 
 
 class BatchNorm:

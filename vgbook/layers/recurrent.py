@@ -8,7 +8,7 @@ import numpy as np
 
 from vgbook._edge import Array, signal, upstream
 from vgbook.activations import Activation, check_activation
-from vgbook.layers.affine import check_weights, own_array
+from vgbook.layers.weights import check_weights, members_text, own_array
 
 
 class Recurrent:
@@ -78,8 +78,7 @@ class Recurrent:
 
     def __repr__(self) -> str:
         *ensemble, n_in, n = self.params["Wx"].shape
-        members = f", ensemble={tuple(ensemble)}" if ensemble else ""
-        return f"Recurrent({n_in}, {n}, {self.activation}{members})"
+        return f"Recurrent({n_in}, {n}, {self.activation}{members_text(ensemble)})"
 
     @np.errstate(under="ignore")
     def forward(self, x: Array) -> Array:
@@ -91,11 +90,11 @@ class Recurrent:
             z = x[..., t, :, :] @ Wx + b
             if h is not None:
                 z = z + h @ Wh
-            h = self.activation.f(z)
+            h = self.activation(z)
             zs.append(z)
             hs.append(h)
         self.z, self.h = np.stack(zs, axis=-3), np.stack(hs, axis=-3)
-        return self.h
+        return self.h.copy()  # 逆伝播が読む h を、出力の書き換えから守る
 
     @np.errstate(under="ignore")
     def backward(self, dy: Array) -> Array:
@@ -106,7 +105,7 @@ class Recurrent:
         back = np.zeros_like(delta[..., 0, :, :])
         for t in reversed(range(delta.shape[-3])):
             dh = dy[..., t, :, :] + back
-            delta[..., t, :, :] = dh * self.activation.df(self.z[..., t, :, :])
+            delta[..., t, :, :] = dh * self.activation.derivative(self.z[..., t, :, :])
             back = delta[..., t, :, :] @ Wh.mT
         self.delta = delta
         before = np.zeros_like(self.h)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vgbook._edge import Array, check_positive, signal
-from vgbook.layers.affine import Layer, check_layers
+from vgbook.layers.affine import Layer
+from vgbook.layers.walk import check_layers
 
 
 class Residual:

@@ -35,7 +35,7 @@ class Moments(NamedTuple):
 
 
 def mean_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
-    """E φ(u)², u ~ N(0, q) を q の形で返します。``check=False`` なら精度を検査しません。
+    """E φ(u)², u ~ N(0, q) を q の形で返します。
 
     Raises
     ------
@@ -55,7 +55,7 @@ def mean_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
 
 
 def slope_square(activation: Activation, q: ArrayLike = 1.0) -> Array:
-    """E φ′(u)², u ~ N(0, q) を q の形で返します。``check=False`` なら精度を検査しません。
+    """E φ′(u)², u ~ N(0, q) を q の形で返します。
 
     Raises
     ------

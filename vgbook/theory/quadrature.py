@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, as_array, check_callable, check_kinks
+from vgbook._edge import Array, as_array, check_callable, check_kinks, elementwise
 from vgbook.theory.rule import CLOSEST_TO_ZERO, broadcast_shape, normal_rule, raw_mean, variances
 from vgbook.theory.trust import converged, only_where
 
@@ -115,7 +115,7 @@ def pair_mean(
 
         def smoothed(m: Array) -> Array:
             y, wy = normal_rule((points - m[:, np.newaxis]) / own, finest=1 / own)
-            return np.asarray(np.vecdot(wy, f(m[:, np.newaxis] + own * y)))
+            return np.asarray(np.vecdot(wy, elementwise("f", f, m[:, np.newaxis] + own * y)))
 
         m = shared * x
         left = smoothed(m)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, as_array
+from vgbook._edge import Array, as_array, elementwise
 from vgbook.activations import Activation
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -67,7 +67,7 @@ def _mean(f: Callable[[Array], Array], scale: Array, kinks: Sequence[float], par
     z, w = normal_rule(centers / scale[:, np.newaxis] if len(centers) > 1 else centers, parts=parts)
     with np.errstate(invalid="ignore"):
         points = scale[:, np.newaxis] * z  # 重み 0 の点 z = 0 では、∞·0 になることがある
-    values = f(points)
+    values = elementwise("f", f, points)
     if np.isinf(scale).any():
         values = np.where(w > 0, values, 0.0)  # 幅 0 の区間の重み 0 と、f = ∞ の積を作らない
     with np.errstate(invalid="ignore"):  # ∞ − ∞ は NaN

@@ -1,5 +1,6 @@
 """学習: 損失、更新式、ミニバッチの繰り返し。"""
 
+from vgbook.training.clipping import Clip
 from vgbook.training.loop import History, accuracy, fit
 from vgbook.training.losses import mean_squared_error, sigmoid_cross_entropy, softmax_cross_entropy
 from vgbook.training.optimizers import (
@@ -7,7 +8,6 @@ from vgbook.training.optimizers import (
     AdaGrad,
     Adam,
     AdamW,
-    Clip,
     Momentum,
     Nesterov,
     RMSProp,

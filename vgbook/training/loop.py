@@ -8,30 +8,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from vgbook._edge import (
-    Array,
-    as_array,
-    check_callable,
-    check_count,
-    check_data,
-    check_flag,
-    check_labels,
-    check_rng,
-)
+from vgbook._edge import Array, check_callable, check_flag, check_rng
 from vgbook._progress import progress_bar
-from vgbook.layers.normalization import BatchNorm
-from vgbook.network import Network, check_network
-from vgbook.training.losses import (
-    Loss,
-    check_loss,
-    loss_and_gradient,
-    mean_squared_error,
-    sigmoid_cross_entropy,
-    softmax_cross_entropy,
-)
-from vgbook.training.optimizers import check_optimizer
+from vgbook.network import Network
+from vgbook.training.checks import Pair, check_pair, check_schedule, check_test
+from vgbook.training.losses import Loss, check_loss, loss_and_gradient, softmax_cross_entropy
+from vgbook.training.update import check_optimizer, check_rates
 
 CHUNK = 100
 """正解率を測るとき、一度に流す標本の数。"""
@@ -109,7 +92,7 @@ def accuracy(network: Network, x: Array, labels: Array) -> Array:
     >>> accuracy(Network([Affine(np.eye(2))]), np.eye(2), np.array([0, 0]))
     np.float64(0.5)
     """
-    x, labels = _check_pair(network, x, labels, "x", "labels")
+    x, labels = check_pair(network, x, labels, "x", "labels")
     with np.errstate(all="ignore"):
         # 集団を一度に流すと途中の配列がキャッシュからあふれるので、標本を小分けにする
         chunks = [network.predict(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
@@ -205,121 +188,72 @@ def fit(
         check_callable("watch", watch)
     check_flag("reevaluate", reevaluate)
     check_flag("progress", progress)
-    x, labels = _check_pair(network, x, labels, "x", "labels", loss)
-    _check_optimizer(network, optimizer)
-    if evaluate_every is not None and labels.ndim != 1:
-        raise ValueError(
-            "正解率は、labels がクラスの番号 (標本数,) のときだけ測れます。evaluate_every を"
-            f"省いてください。受け取った labels の形: {labels.shape}"
-        )
-    has_test = x_test is not None and labels_test is not None
-    if (x_test is None) != (labels_test is None):
-        only = "labels_test" if x_test is None else "x_test"
-        raise ValueError(
-            f"x_test と labels_test は両方渡すか、両方省いてください。受け取った引数: {only} だけ"
-        )
-    if x_test is not None and labels_test is not None:
-        x_test, labels_test = _check_pair(network, x_test, labels_test, "x_test", "labels_test")
-    steps = _check_schedule(network, steps, batch_size, len(x), evaluate_every)
+    x, labels = check_pair(network, x, labels, "x", "labels", loss)
+    check_optimizer(optimizer)
+    check_rates(getattr(optimizer, "lr", 1.0), network.ensemble)
+    test = check_test(network, x_test, labels_test)
+    steps = check_schedule(network, labels, steps, batch_size, evaluate_every)
     check_rng(rng)
 
     dtype = np.result_type(x, *(affine.params["W"] for affine in network.affines))
-    losses = np.full((steps, *network.ensemble), np.nan, dtype)
-    diverged_at = np.full(network.ensemble, -1)
-    at, train, test = [], [], []
-    with np.errstate(all="ignore"), progress_bar(steps, "学習", show=progress) as bar:
+    log = _Log(np.full((steps, *network.ensemble), np.nan, dtype))
+    bar = progress_bar(steps, "学習", show=progress)
+    with np.errstate(all="ignore"), network.turn.alone(network), bar:
         for step in range(steps):
             batch = rng.integers(len(x), size=batch_size)
-            losses[step], dy = loss_and_gradient(loss, network.forward(x[batch]), labels[batch])
-            network.gradients(dy)
+            with network.turn.wait:  # ほかのスレッドの predict は、順伝播と逆伝播の間に入れない
+                value, dy = loss_and_gradient(loss, network.forward(x[batch]), labels[batch])
+                network.gradients(dy)
             if watch is not None:
                 watch(step, network)
             optimizer.step(network)
             if reevaluate:
-                losses[step], _ = loss(network.forward(x[batch]), labels[batch])
+                value, _ = loss(network.forward(x[batch]), labels[batch])
             if evaluate_every is not None and step % evaluate_every == 0:
-                at.append(step)
-                train.append(accuracy(network, x, labels))
-                if has_test:
-                    test.append(accuracy(network, x_test, labels_test))  # type: ignore[arg-type]
-            fresh = ~np.isfinite(losses[step]) & (diverged_at < 0)
-            if fresh.any():
-                diverged_at = np.where(fresh, step, diverged_at)
-                bar.set_postfix_str(f"発散 {np.count_nonzero(diverged_at >= 0)}/{fresh.size}")
+                log.measure(step, network, (x, labels), test)
+            if log.diverges(step, value):
+                bar.set_postfix_str(f"発散 {np.count_nonzero(log.diverged)}/{log.diverged.size}")
             bar.update()
-    shape = (len(at), *network.ensemble)
-    missing = np.full(shape, np.nan)
-    return History(
-        loss=np.where(np.isfinite(losses), losses, np.nan).astype(dtype),
-        at=np.array(at, dtype=int),
-        train_accuracy=np.array(train).reshape(shape),
-        test_accuracy=np.array(test).reshape(shape) if has_test else missing,
-        diverged_at=diverged_at,
-    )
+    return log.history()
 
 
-def _check_pair(
-    network: Network, x: Array, labels: Array, x_name: str, labels_name: str, loss: Any = None
-) -> tuple[Array, Array]:
-    check_network(network)
-    n_out = network.affines[-1].params["W"].shape[-1]
-    x = check_data(x_name, x, width=network.n_in)
-    if x.ndim != 2:
-        raise ValueError(f"{x_name} の形は (標本数, 特徴数) です。受け取った形: {x.shape}")
-    of_classes = (None, softmax_cross_entropy, sigmoid_cross_entropy)
-    if loss is not mean_squared_error and (loss in of_classes or _are_classes(labels)):
-        # 出力が 1 つなら、その正負で 2 クラスに分ける
-        return x, check_labels(labels_name, labels, size=len(x), classes=max(n_out, 2))
-    if as_array(labels_name, labels).shape == (len(x),):
-        raise ValueError(
-            f"目標の値 {labels_name} の形は ({len(x)}, {n_out}) でなければなりません。1 列なら"
-            f" {labels_name}[:, None] と軸を足します。受け取った形: ({len(x)},)"
+class _Log:
+    """学習の途中の `History`。"""
+
+    def __init__(self, losses: Array) -> None:
+        self.losses = losses
+        self.diverged_at = np.full(losses.shape[1:], -1)
+        self.at: list[int] = []
+        self.train: list[Array] = []
+        self.test: list[Array] = []
+
+    @property
+    def diverged(self) -> Array:
+        """発散したか、(...) の真偽値。"""
+        return self.diverged_at >= 0
+
+    def measure(self, step: int, network: Network, train: Pair, test: Pair | None) -> None:
+        """正解率を測って残す。"""
+        self.at.append(step)
+        self.train.append(accuracy(network, *train))
+        if test is not None:
+            self.test.append(accuracy(network, *test))
+
+    def diverges(self, step: int, value: Array) -> bool:
+        """損失を残し、この更新で初めて発散した要素があるかを返す。"""
+        self.losses[step] = value
+        fresh = ~np.isfinite(self.losses[step]) & ~self.diverged
+        self.diverged_at = np.where(fresh, step, self.diverged_at)
+        return bool(fresh.any())
+
+    def history(self) -> History:
+        """終わった学習の記録。"""
+        shape = (len(self.at), *self.diverged_at.shape)
+        untested = np.full(shape, np.nan)
+        return History(
+            loss=np.where(np.isfinite(self.losses), self.losses, np.nan).astype(self.losses.dtype),
+            at=np.array(self.at, dtype=int),
+            train_accuracy=np.array(self.train).reshape(shape),
+            test_accuracy=np.array(self.test).reshape(shape) if self.test else untested,
+            diverged_at=self.diverged_at,
         )
-    targets = check_data(labels_name, labels, width=n_out)
-    if len(targets) != len(x):
-        raise ValueError(
-            f"{x_name} と {labels_name} の標本数は同じにしてください。"
-            f"受け取った数: {len(x)} と {len(targets)}"
-        )
-    return x, targets
-
-
-def _are_classes(labels: object) -> bool:
-    """クラスの番号の列 (整数の 1 次元の配列) か。"""
-    array = as_array("labels", labels)
-    return array.ndim == 1 and array.dtype.kind in "iu"
-
-
-def _check_optimizer(network: Network, optimizer: object) -> None:
-    check_optimizer(optimizer)
-    check_rates(getattr(optimizer, "lr", 1.0), network.ensemble)
-
-
-def check_rates(lr: ArrayLike, ensemble: tuple[int, ...]) -> None:
-    """学習率の形が集団の軸にそろうことを確かめる。"""
-    try:
-        fits = np.broadcast_shapes(np.shape(lr), ensemble) == ensemble
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"optimizer の lr の形は、集団の軸 {ensemble} にそろえてください。"
-            f"受け取った形: {np.shape(lr)}"
-        )
-
-
-def _check_schedule(
-    network: Network, steps: int, batch_size: int, size: int, evaluate_every: int | None
-) -> int:
-    if check_count("batch_size", batch_size) > size:
-        raise ValueError(
-            f"batch_size は標本数 {size} 以下にしてください。受け取った値: {batch_size}"
-        )
-    if batch_size == 1 and any(isinstance(layer, BatchNorm) for layer in network.leaves()):
-        raise ValueError(
-            "バッチ正規化の学習には大きさ 2 以上のミニバッチが必要です。大きさ 1 では"
-            "平均を引いた値がすべて 0 になります。受け取った値: batch_size=1"
-        )
-    if evaluate_every is not None:
-        check_count("evaluate_every", evaluate_every)
-    return check_count("steps", steps)

@@ -51,6 +51,7 @@ def loss_and_gradient(loss: Loss, y: Array, labels: Any) -> tuple[Any, Array]:
     return value, dy
 
 
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
 def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     r"""ソフトマックス関数と交差エントロピー誤差。
 
@@ -97,9 +98,8 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
         )
     labels = check_labels("labels", labels, size=size, classes=classes)
     rows = np.arange(size)
-    with np.errstate(invalid="ignore", under="ignore"):  # inf − inf は NaN。発散した要素の印
-        shifted = logits - logits.max(axis=-1, keepdims=True)
-        p = np.exp(shifted)
+    shifted = logits - logits.max(axis=-1, keepdims=True)  # inf − inf は NaN。発散した要素の印
+    p = np.exp(shifted)
     # 最大の 1 を除いた和 rest を先に作る。log(1 + rest) と書くと、小さな rest が丸めで消える
     peak = shifted == 0
     rest = np.where(peak, 0, p).sum(axis=-1, keepdims=True)
@@ -113,6 +113,7 @@ def softmax_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     return loss, p
 
 
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
 def sigmoid_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     r"""シグモイド関数と、2 クラスの交差エントロピー誤差 (ロジスティック損失)。
 
@@ -160,9 +161,8 @@ def sigmoid_cross_entropy(logits: Array, labels: Array) -> tuple[Array, Array]:
     labels = check_labels("labels", labels, size=size, classes=2)
     sign = (2 * labels[:, None] - 1).astype(logits.dtype)
     wrong = -sign * logits  # 正なら、誤った側にいる
-    with np.errstate(under="ignore"):
-        loss = softplus(wrong)[..., 0].mean(axis=-1)
-        return loss, -sign * sigmoid(wrong) / size
+    loss = softplus(wrong)[..., 0].mean(axis=-1)
+    return loss, -sign * sigmoid(wrong) / size
 
 
 def _check_logits(logits: object) -> tuple[Array, int]:
@@ -173,6 +173,7 @@ def _check_logits(logits: object) -> tuple[Array, int]:
     return array, array.shape[-2]
 
 
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
 def mean_squared_error(y: Array, t: Array) -> tuple[Array, Array]:
     r"""平均二乗誤差。
 
@@ -215,6 +216,5 @@ def mean_squared_error(y: Array, t: Array) -> tuple[Array, Array]:
             f"受け取った形: {y.shape} と {t.shape}"
         )
     size = y.shape[-2]
-    with np.errstate(under="ignore"):
-        diff = y - t
-        return np.square(diff).sum(axis=(-2, -1)) / (2 * size), diff / size
+    diff = y - t
+    return np.square(diff).sum(axis=(-2, -1)) / (2 * size), diff / size

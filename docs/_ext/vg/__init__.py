@@ -18,6 +18,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "build.garbage",  # ごみ集めの間を空ける
     "build.citations",  # 文献の引用を速く組む
     "build.pages",  # 検算の頁と API の頁を作る
+    "build.sources",  # 「ソースコード」から、書かれたファイルへ
     "build.execution",  # 実行の環境とキャッシュの鍵
     "build.incremental",  # 失敗した組みの次は、全部の頁を読み直す
     "build.writers",  # 頁を書くプロセスの数
@@ -43,6 +44,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "page.share",  # 共有の札と絵、sitemap、404 の頁
     "page.cards",  # 用語・式・図への参照に重ねる札
     "page.weight",  # 使う字と CSS だけを残す
+    "page.sheets",  # CSS を 1 枚にまとめる
     "page.csp",  # 本のファイルのほかは、読み込みも実行もさせない
     "notebook.ipynb",  # よそで動くノートブックを頁の隣に置く
 )
@@ -61,4 +63,4 @@ def setup(app: Sphinx) -> dict[str, object]:
     for part in PARTS:
         import_module(f"vg.{part}").setup(app)
     # env_version を上げると、書き残しのない前回の組みの続きでも、全部の頁を読み直す
-    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 3, "parallel_read_safe": True, "parallel_write_safe": True}

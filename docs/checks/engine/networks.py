@@ -20,6 +20,11 @@ def slope(phi: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return everywhere(lambda z: mpmath.diff(phi, z))
 
 
+def slopes(values: dict[int, Array], loss: Callable[[Array, int], Any]) -> dict[int, Array]:
+    """``values[l]`` を動かしたときの、``loss(動かした値, l)`` の微分。"""
+    return {l: gradient(lambda v, l=l: loss(v, l), value) for l, value in values.items()}
+
+
 def network(
     rng: np.random.Generator,
     phi: Callable[[Any], Any] = tanh,
@@ -58,6 +63,7 @@ def network(
     for l in layers:
         z[l] = h[l - 1] @ W[l] + b[l]
         h[l] = phi(z[l])
+    inner = {l: h[l] for l in layers[:-1]}
     return {
         "W": W,
         "b": b,
@@ -67,17 +73,10 @@ def network(
         "loss": loss,
         r"\varphi": phi,
         r"\varphi'": slope(phi),
-        r"\delta": {l: gradient(lambda v, l=l: onward(v, l), z[l]) for l in layers},
-        r"\pd{L}{h}": {
-            l: gradient(lambda v, l=l: onward(v @ W[l + 1] + b[l + 1], l + 1), h[l])
-            for l in layers[:-1]
-        },
-        r"\pd{L}{W}": {
-            l: gradient(lambda v, l=l: onward(h[l - 1] @ v + b[l], l), W[l]) for l in layers
-        },
-        r"\pd{L}{b}": {
-            l: gradient(lambda v, l=l: onward(h[l - 1] @ W[l] + v, l), b[l]) for l in layers
-        },
+        r"\delta": slopes(z, onward),
+        r"\pd{L}{h}": slopes(inner, lambda v, l: onward(v @ W[l + 1] + b[l + 1], l + 1)),
+        r"\pd{L}{W}": slopes(W, lambda v, l: onward(h[l - 1] @ v + b[l], l)),
+        r"\pd{L}{b}": slopes(b, lambda v, l: onward(h[l - 1] @ W[l] + v, l)),
     }
 
 

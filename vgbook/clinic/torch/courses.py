@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from math import isfinite
 from time import process_time
+from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from vgbook.clinic.record import OUT_OF_TIME, Trial
+from vgbook.clinic.rules import FEWEST
 from vgbook.clinic.torch.hooks import BATCH_NORMS
 from vgbook.clinic.torch.subject import Subject, tensors, tree_map
 
@@ -15,7 +17,6 @@ CONVOLUTIONS = (
     torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.ConvTranspose1d,
     torch.nn.ConvTranspose2d, torch.nn.ConvTranspose3d,
 )  # fmt: skip
-FEWEST = 20  # 初めの数回だけ下がって後で跳ねる学習を、下がったと見ない
 
 
 def same_answers(y: object) -> bool:
@@ -165,14 +166,19 @@ def float32(subject: Subject) -> None:
     for module in subject.model.modules():
         module.register_forward_pre_hook(_widen)
 
-    subject.x = tree_map(lambda t: t.float() if t.is_floating_point() else t, subject.x)
+    subject.x = _float32(subject.x)
 
 
 def _widen(_module: torch.nn.Module, args: object) -> object:
-    return tree_map(lambda t: t.float() if t.is_floating_point() else t, args)
+    return _float32(args)
 
 
-def _matrices(subject: Subject) -> list[tuple[str, torch.nn.Parameter]]:
+def _float32(tree: Any) -> Any:
+    """浮動小数点数のテンソルだけを変える。"""
+    return tree_map(lambda t: t.float() if t.is_floating_point() else t, tree)
+
+
+def _parameters(subject: Subject) -> list[tuple[str, torch.nn.Parameter]]:
     return [
         (name, p)
         for module in subject.model.modules()
@@ -188,16 +194,20 @@ def reinitialise(gain: float) -> Callable[[Subject], None]:
     def change(subject: Subject) -> None:
         torch.manual_seed(1)
         with torch.no_grad():
-            for name, p in _matrices(subject):
-                if name.startswith("weight_hh"):
-                    for block in p.split(p.shape[1]):
-                        block.copy_(torch.linalg.qr(torch.randn(block.shape).double())[0].to(p))
-                elif p.ndim >= 2:
-                    p.normal_(0, gain / max(p[0].numel(), 1) ** 0.5)
-                elif name.startswith("bias"):
-                    p.zero_()
+            for name, p in _parameters(subject):
+                _redraw(name, p, gain)
 
     return change
+
+
+def _redraw(name: str, p: torch.Tensor, gain: float) -> None:
+    if name.startswith("weight_hh"):
+        for block in p.split(p.shape[1]):
+            block.copy_(torch.linalg.qr(torch.randn(block.shape).double())[0].to(p))
+    elif p.ndim >= 2:
+        p.normal_(0, gain / max(p[0].numel(), 1) ** 0.5)
+    elif name.startswith("bias"):
+        p.zero_()
 
 
 def normalisable(model: torch.nn.Module) -> list[torch.nn.Module]:

@@ -1,6 +1,6 @@
 """PyTorch のモデルの順伝播と逆伝播を 1 回だけ覗く。"""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,25 +10,21 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
+from vgbook.clinic.torch.functions import (
+    OTHERS,
+    SLOPES,
+    ZEROS,
+    dead_units,
+    plain_name,
+    reached_units,
+    sums_to_one,
+)
+from vgbook.clinic.torch.sizes import batch_statistics, rms, share, spread, wide
 from vgbook.clinic.torch.subject import tensors
-from vgbook.clinic.verdicts import Remedy
+from vgbook.clinic.torch.sums import Sums
 
-RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-NORMS = ("layer_norm", "rms_norm")
-SUMS = ("add", "add_", "__add__", "__radd__", "__iadd__")
-
-# 有界な活性化関数の φ′ を、最大値を 1 として、出力 y から求める
-SLOPES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "sigmoid": lambda y: 4 * y * (1 - y),
-    "tanh": lambda y: 1 - y * y,
-    "hardtanh": lambda y: (y.abs() < 1).to(y),
-    "hardsigmoid": lambda y: ((y > 0) & (y < 1)).to(y),
-    "softsign": lambda y: (1 - y.abs()).square(),
-}
-ZEROS = ("relu", "relu6", "threshold")
-CLAMPS = ("clamp", "clamp_min", "clip")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-OTHERS = ("leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "prelu", "glu")
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
 @dataclass
@@ -45,80 +41,10 @@ class Watched:
     broken_delta: bool = False
 
 
-def wide(a: torch.Tensor) -> torch.Tensor:
-    """2 乗しても桁があふれない型の写し。MPS (Apple の GPU) には float64 がない。"""
-    a = a.detach().abs() if a.is_complex() else a.detach()
-    return a.to(torch.float32 if a.device.type == "mps" else torch.float64, copy=True)
-
-
-def rms(a: torch.Tensor) -> float:
-    """二乗平均の平方根。"""
-    return float(wide(a).square().mean().sqrt()) if a.numel() else float("nan")
-
-
-def spread(a: torch.Tensor) -> float:
-    """標本による違い: ユニットごとの、標本にわたる標準偏差の RMS。標本が 1 個なら測れない。"""
-    if a.ndim == 0 or a.numel() == 0 or (a.ndim > 1 and len(a) == 1):
-        return float("nan")
-    return float(wide(a).var(0, unbiased=False).mean().sqrt())
-
-
-def share(mask: torch.Tensor) -> float:
-    """真の要素の割合。"""
-    return float(mask.count_nonzero() / max(mask.numel(), 1))
-
-
-def dense(gradient: torch.Tensor | None) -> torch.Tensor | None:
-    """疎な勾配 (``nn.Embedding(sparse=True)`` など) も、ふつうの配列として測る。"""
-    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
-
-
 def weight_name(module: nn.Module) -> str:
     """そのモジュールが自分でもつ行列のうち、最も大きいものの名前。なければ空。"""
     matrices = {n: p for n, p in module.named_parameters(recurse=False) if p.ndim >= 2}
     return max(matrices, key=lambda n: matrices[n].numel(), default="")
-
-
-def plain_name(func: Callable[..., Any]) -> str:
-    """テンソルの関数の名前。``relu_`` は relu と同じ。"""
-    name: str = getattr(func, "__name__", "")
-    return name if name.startswith("__") else name.rstrip("_")
-
-
-def rectifies(name: str, args: Any, kwargs: Any) -> bool:
-    """負の値を 0 にする関数か。``x.clamp(min=0)`` も ReLU と同じ。"""
-    if name in ZEROS:
-        return True
-    if name == "maximum":  # torch.maximum(x, torch.tensor(0.0))
-        return any(isinstance(a, torch.Tensor) and a.numel() == 1 and a == 0 for a in args)
-    options = {**dict(zip(("input", "min", "max"), args, strict=False)), **(kwargs or {})}
-    low, high = options.get("min"), options.get("max")
-    return name in CLAMPS and isinstance(low, int | float) and low == 0 and high is None
-
-
-def already(model: nn.Module, functions: Collection[str], residual: bool) -> frozenset[Remedy]:
-    """モデルがもうしている治し方。"""
-    done = {Remedy.ADD_RESIDUAL} if residual else set()
-    if any("Norm" in type(module).__name__ for module in model.modules()):
-        done.add(Remedy.NORMALISE)
-    if "sigmoid" not in functions:
-        done.add(Remedy.REPLACE_SIGMOID)
-    return frozenset(done)
-
-
-def drift(module: Any, mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:
-    """BN の移動平均が、バッチの統計からどれだけ外れているか。1 で標準偏差 1 つ。"""
-    running = wide(module.running_var) + module.eps
-    shift = (mean - wide(module.running_mean)).abs() / running.sqrt()
-    scale = ((var + module.eps) / running).log().abs()
-    return torch.maximum(shift, scale).median()
-
-
-def batch_statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """チャネルごとの平均と分散。"""
-    x = wide(x)
-    axes = [0, *range(2, x.ndim)]
-    return x.mean(axes), x.var(axes, unbiased=False)
 
 
 class Recorder(TorchFunctionMode):
@@ -136,12 +62,8 @@ class Recorder(TorchFunctionMode):
         self.probabilities = ""
         """ロジットを待つ損失の関数のうち、確率を渡されたもの。"""
         self.batch_stats: dict[str, tuple[int, torch.Tensor, torch.Tensor]] = {}
-        self.post_norms = 0
-        self.residual = False
+        self.sums = Sums()
         self._sigmoid: torch.Tensor | None = None
-        self._kept: list[Any] = []
-        self._sums: dict[int, bool] = {}
-        self._normed: set[int] = set()
         self._depth = 0
         self._busy = False
 
@@ -296,11 +218,11 @@ class Recorder(TorchFunctionMode):
         activated = reached is not None or name in SLOPES or name in (*ZEROS, *OTHERS)
         if activated or name == "softmax":
             self.functions.append(name)
-        if name in SUMS or name in NORMS or name == "add":
-            self._residual(name, args, result)
+        post_norm = self.sums.follow(name, args, result)
         if self.current is None:
             return
         record = self.current.record
+        record.post_norm = record.post_norm or post_norm
         if name in SLOPES:
             flat = SLOPES[name](result.detach()) < self.slope
             record.saturated = max(record.saturated, share(flat))
@@ -309,56 +231,3 @@ class Recorder(TorchFunctionMode):
             record.dead = max(record.dead, dead)
         if activated:
             self._size(record, result)
-
-    def _residual(self, name: str, args: Any, result: torch.Tensor) -> None:
-        """正規化した値が残差の和に入り、その和がまた正規化されるなら、後置の正規化。"""
-        self._kept.append(result)  # 番地が使い回されないように、値を残しておく
-        if name in NORMS:
-            if args and self._sums.get(id(args[0]), False):
-                self.post_norms += 1
-                if self.current is not None:
-                    self.current.record.post_norm = True
-            self._normed.add(id(result))
-        else:
-            both = [a for a in args if isinstance(a, torch.Tensor) and a.shape == result.shape]
-            self.residual = self.residual or (
-                len(both) == 2 and result.requires_grad and both[0].requires_grad
-            )
-            self._sums[id(result)] = any(id(a) in self._normed for a in args)
-
-
-def sums_to_one(y: torch.Tensor) -> bool:
-    """softmax の出力のように、負でなく、クラス (か標本) の軸の和が 1 か。"""
-    y = y.detach()
-    if y.ndim < 2 or min(y.shape[:2]) < 2 or not bool((y >= 0).all()):
-        return False
-    return any(bool((wide(y).sum(axis) - 1).abs().max() < 1e-3) for axis in (1, 0))
-
-
-def units(y: torch.Tensor, module: nn.Module) -> torch.Tensor:
-    """``module`` の出力の、ユニットを最後の軸に、ほかをまとめて最初の軸にする。"""
-    y = y.detach()
-    channels = y.ndim >= 4 and not isinstance(module, nn.Linear)  # 畳み込みのユニットはチャネル
-    if channels or (y.ndim == 3 and isinstance(module, nn.Conv1d | nn.ConvTranspose1d)):
-        y = y.transpose(1, -1)
-    return y.flatten(0, -2) if y.ndim > 1 else y[:, None]
-
-
-def reached_units(name: str, args: Any, kwargs: Any, module: nn.Module) -> torch.Tensor | None:
-    """死ぬことのある活性化関数なら、0 でない信号が届いているユニット。
-
-    入力をその場で書き換える ReLU もあるので、関数を呼ぶ前に調べる。
-    """
-    if not (rectifies(name, args, kwargs) or name in OTHERS):
-        return None
-    given = [a for a in (*args, *(kwargs or {}).values()) if isinstance(a, torch.Tensor)]
-    z = next((a for a in given if a.numel() > 1), None)
-    return None if z is None or z.ndim == 0 else (units(z, module) != 0).any(0)
-
-
-def dead_units(y: torch.Tensor, reached: torch.Tensor, module: nn.Module) -> torch.Tensor:
-    """死んだユニット。信号が届いているのに、どの標本でも 0 を出す。標本が 1 個なら測らない。"""
-    zero = (units(y, module) == 0).all(0)
-    if y.ndim < 2 or (y.ndim == 2 and len(y) == 1) or zero.shape != reached.shape:
-        return torch.zeros_like(zero)
-    return zero & reached

@@ -8,7 +8,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vgbook.clinic.record import LayerRecord, Thresholds
-from vgbook.clinic.torch.hooks import Recorder, Watched, dense, rms
+from vgbook.clinic.torch.hooks import Recorder, Watched
+from vgbook.clinic.torch.sizes import dense, rms
 from vgbook.clinic.torch.subject import Subject, tensors
 
 

@@ -1,24 +1,25 @@
 """PyTorch のモデルの診断。"""
 
-import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from time import process_time
 from typing import Any
 
 import torch
 from torch import nn
 
-from vgbook.clinic.court import Change, Court
+from vgbook.clinic.court import Change, Court, changed
 from vgbook.clinic.record import Finding, Thresholds, Trial
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.rules import SAME_ANSWERS
 from vgbook.clinic.symptoms import symptoms
+from vgbook.clinic.text import places
 from vgbook.clinic.torch.certain import certainties
+from vgbook.clinic.torch.checks import check_arguments, check_model
 from vgbook.clinic.torch.courses import initial_rate, run, same_answers
-from vgbook.clinic.torch.hooks import already
+from vgbook.clinic.torch.functions import already
 from vgbook.clinic.torch.measure import Measurement, measure
-from vgbook.clinic.torch.subject import Subject, tensors, untouched
+from vgbook.clinic.torch.subject import Subject, untouched
 from vgbook.clinic.torch.suspects import suspects
 from vgbook.clinic.verdicts import Remedy
 
@@ -42,17 +43,17 @@ def diagnose_torch(
 ) -> Diagnosis:
     """測り、確かな病気を挙げ、最適化手法があれば試しに学習させる。"""
     check_model(model)
-    _check_arguments(model, x, loss, optimizer, step)
+    check_arguments(model, x, loss, optimizer, step)
     subject = Subject(model, x, y, loss, step, optimizer)
     # 損失の形の警告などは、試しの学習のたびに出る。判定として報告するので、ここでは出さない
-    with untouched(model), warnings.catch_warnings():
+    with untouched(subject), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         torch.manual_seed(0)
         measured = _measured(subject, limits)
         certain = certainties(subject, measured)
         found = symptoms(measured.layers, limits)
         report = Diagnosis(measured.layers, [], notes=_notes(subject, measured))
-        done = already(subject.model, measured.recorder.functions, measured.recorder.residual)
+        done = already(subject.model, measured.recorder.functions, measured.recorder.sums.residual)
         for each in (*certain, *found):
             each.cures = each.verdict.advice(done)
         slugs = {f.slug for f in certain}
@@ -92,10 +93,7 @@ def _court(
     deadline: float,
 ) -> Court:
     def train(name: str, changes: tuple[Change, ...], steps: int, enough: float) -> Trial:
-        copy = subject.copy()
-        for change in changes:
-            change.apply(copy)
-        return run(copy, name, steps, enough, deadline)
+        return run(changed(subject, changes), name, steps, enough, deadline)
 
     assert subject.optimizer is not None
     groups = subject.optimizer.param_groups
@@ -120,6 +118,7 @@ def _measured(subject: Subject, limits: Thresholds) -> Measurement:
             error.add_note(
                 "1 回目の順伝播、損失、逆伝播のどれかで起きました。model(x) と loss(出力, y) が"
                 "そのままで動くか、x と y がテンソルで、型と形がモデルに合うかを確かめてください。"
+                "step は、損失を返すだけの関数にします。backward と更新は、診断が行います。"
             )
             raise
         raise ValueError(
@@ -135,76 +134,17 @@ def _notes(subject: Subject, measured: Measurement) -> list[str]:
     elif same_answers(subject.y):
         notes.append(SAME_ANSWERS)
     frozen = [name for name, p in subject.model.named_parameters() if not p.requires_grad]
+    outside = [
+        name
+        for name, watched in measured.watched.items()
+        if measured.grads.get(watched.parameter) is not None
+        and not any(layer is watched.record for layer in measured.layers)
+    ]
+    if outside:
+        notes.append(
+            "次のものの行列は、そのモジュールの順伝播の外で使われているので、"
+            f"層として測っていません: {places(tuple(outside))}。"
+        )
     if frozen and measured.connected:
         notes.append(f"requires_grad=False で固定したパラメーターが {len(frozen)} 個あります。")
     return notes
-
-
-def check_model(model: nn.Module) -> None:
-    """層の中を測れる、学習するモデルであることを確かめる。"""
-    if not any(True for _ in model.parameters()):
-        raise ValueError(
-            "model に学習するパラメーターがありません。"
-            "nn.Linear などの層をもつモデルを渡してください。"
-        )
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
-        raise ValueError(
-            "model に、形の決まっていない層 (nn.LazyLinear など) があります。"
-            "model(x) を 1 度呼んで、形を決めてから渡してください。"
-        )
-    if isinstance(model, torch.jit.ScriptModule) or any(p.is_meta for p in model.parameters()):
-        raise TypeError(
-            "model には、層の中を測れるふつうの nn.Module を渡してください。TorchScript に変える"
-            "前の、重みが meta デバイスにないモデルです。"
-            f"受け取った型: {type(model).__name__}"
-        )
-
-
-def _check_arguments(model: nn.Module, x: Any, loss: Any, optimizer: Any, step: Any) -> None:
-    if not any(t.numel() for t in tensors(x)) and tensors(x):
-        raise ValueError("x には 1 個以上の標本を渡してください。受け取った標本の数: 0")
-    if (loss is None) == (step is None):
-        raise TypeError(
-            "loss か step のどちらか 1 つを渡してください。loss は (出力, 正解) から、"
-            "step は (モデル, x) から、損失のテンソルを返す関数です。"
-        )
-    for name, value in (("loss", loss), ("step", step)):
-        if value is not None and not callable(value):
-            raise TypeError(f"{name} には関数を渡してください。受け取った値: {value!r}")
-        if isinstance(value, type):
-            raise TypeError(
-                f"{name} にはクラスではなく、()を付けて作ったもの (nn.CrossEntropyLoss() など) を"
-                f"渡してください。受け取った値: {value!r}"
-            )
-    if optimizer is not None:
-        check_optimizer(model, optimizer)
-    if step is None:
-        _check_call(model, x)
-
-
-def check_optimizer(model: nn.Module, optimizer: Any) -> None:
-    """``model`` の学習に使う、PyTorch の最適化手法であることを確かめる。"""
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            "optimizer には torch.optim の最適化手法 (torch.optim.Adam(model.parameters()) など) を"
-            f"渡してください。受け取った値: {optimizer!r}"
-        )
-    own = {id(p) for p in model.parameters()}
-    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
-        raise ValueError(
-            "optimizer のパラメーターが、model のものではありません。model を作った後に、"
-            "model.parameters() から optimizer を作ってください。"
-        )
-
-
-def _check_call(model: nn.Module, x: Any) -> None:
-    """引数の数が合うか。中身の形の間違いは、モデルの出すエラーのほうが詳しい。"""
-    args = tuple(x) if isinstance(x, tuple | list) else () if isinstance(x, Mapping) else (x,)
-    kwargs = dict(x) if isinstance(x, Mapping) else {}
-    try:
-        inspect.signature(model.forward).bind(*args, **kwargs)
-    except TypeError as error:
-        raise ValueError(
-            f"model.forward の引数と x が合いません ({error})。引数がいくつもあるときは、"
-            "x に組 (a, b) か辞書 {'名前': 値} を渡すか、step を渡してください。"
-        ) from error

@@ -1,6 +1,7 @@
 """見張りの 1 回の測定: 順伝播から更新の終わりまでに、層ごとの値を集める。"""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import isfinite
 from typing import Any
 
@@ -10,18 +11,22 @@ from torch.overrides import TorchFunctionMode
 
 from vgbook.clinic.record import LayerRecord
 from vgbook.clinic.torch.eager import Eager
-from vgbook.clinic.torch.hooks import (
-    BATCH_NORMS,
-    batch_statistics,
-    dead_units,
-    dense,
-    drift,
-    plain_name,
-    reached_units,
-    units,
-    weight_name,
-    wide,
-)
+from vgbook.clinic.torch.functions import dead_units, plain_name, reached_units, units
+from vgbook.clinic.torch.hooks import BATCH_NORMS, weight_name
+from vgbook.clinic.torch.sizes import batch_statistics, dense, drift, wide
+
+
+class _Hook:
+    """フック。測る間に写したり保存したりしたモデルでは、何もしない。"""
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self.call = call
+
+    def __call__(self, *args: Any) -> None:
+        self.call(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")  # どんな引数でも None を返す、標準のもの
 
 
 class _Functions(TorchFunctionMode):
@@ -35,8 +40,8 @@ class _Functions(TorchFunctionMode):
     def attach(self, module: nn.Module) -> list[Any]:
         """最も外側の呼び出しで始め、終われば (例外でも) やめる。"""
         return [
-            module.register_forward_pre_hook(self._enter),
-            module.register_forward_hook(self._leave, always_call=True),
+            module.register_forward_pre_hook(_Hook(self._enter)),
+            module.register_forward_hook(_Hook(self._leave), always_call=True),
         ]
 
     def _enter(self, *_: Any) -> None:
@@ -100,7 +105,7 @@ class Sample:
         self._handles = []
         self._eager.stop()
 
-    def _hook(self, name: str) -> Callable[..., None]:
+    def _hook(self, name: str) -> _Hook:
         def after(_module: nn.Module, _args: Any, output: Any) -> None:
             y = output[0] if isinstance(output, tuple) else output
             if not isinstance(y, torch.Tensor) or not y.requires_grad:  # 評価の順伝播は測らない
@@ -115,19 +120,19 @@ class Sample:
                 self.weights[name] = wide(self.parameter(name))
             y.register_hook(lambda grad: self._delta(name, grad))
 
-        return after
+        return _Hook(after)
 
     def parameter(self, name: str) -> torch.Tensor:
         """その層の行列。"""
         module, weight = self.modules[name]
         return module.get_parameter(weight)
 
-    def _batch_norm(self, name: str) -> Callable[..., None]:
+    def _batch_norm(self, name: str) -> _Hook:
         def before(module: Any, args: Any) -> None:
             if torch.is_grad_enabled() and module.running_mean is not None:  # 評価では測らない
                 self.gaps[name] = drift(module, *batch_statistics(args[0]))
 
-        return before
+        return _Hook(before)
 
     def _delta(self, name: str, grad: torch.Tensor) -> None:
         norm = wide(grad).norm()

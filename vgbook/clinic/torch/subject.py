@@ -66,6 +66,8 @@ class Subject:
                     memo[id(tensor)] = tensor.detach().clone()
         try:
             model, optimizer = (copy.deepcopy(a, memo) for a in (self.model, self.optimizer))
+            loss = self.loss  # 学習するパラメーターをもつ損失は、同じ optimizer が動かす
+            loss = copy.deepcopy(loss, memo) if isinstance(loss, nn.Module) else loss
         except Exception as error:
             error.add_note(
                 "診断は写しの上で行うので、model と optimizer を copy.deepcopy で写せなければ"
@@ -75,7 +77,7 @@ class Subject:
             raise
         if isinstance(optimizer, torch.optim.LBFGS):  # 写しには、更新する重みの列が付いてこない
             optimizer._params, optimizer._numel_cache = optimizer.param_groups[0]["params"], None
-        return Subject(model, self.x, self.y, self.loss, self.step, optimizer)
+        return Subject(model, self.x, self.y, loss, self.step, optimizer)
 
     def forward(self) -> Any:
         """データを渡したモデルの出力。"""
@@ -126,13 +128,20 @@ def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
 
 
 @contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """この ``with`` の中で何をしても、乱数の状態とモデルの勾配は元に戻る。
+def untouched(subject: Subject) -> Iterator[None]:
+    """この ``with`` の中で何をしても、乱数の状態とパラメーターの勾配は元に戻る。
 
-    損失の関数が元のモデルのパラメーターを使っていると、写しの逆伝播は元の ``.grad`` にも届くので、
-    その間だけ外しておく。
+    損失の関数が元のモデルや自分のパラメーターを使っていると、写しの逆伝播は元の ``.grad`` にも
+    届くので、その間だけ外しておく。
     """
-    grads = [(p, p.grad) for p in model.parameters()]
+    groups = subject.optimizer.param_groups if subject.optimizer else []
+    inside = subject.loss.parameters() if isinstance(subject.loss, nn.Module) else ()
+    known = [
+        *subject.model.parameters(),
+        *inside,
+        *(p for group in groups for p in group["params"]),
+    ]
+    grads = [(p, p.grad) for p in known]
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     eager = Eager()
     try:

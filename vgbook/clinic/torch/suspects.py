@@ -12,8 +12,8 @@ from vgbook.clinic.record import Finding, Trial
 from vgbook.clinic.rules import LARGE_UPDATE, SMALL_UPDATE, STALE, odd_scale
 from vgbook.clinic.symptoms import mostly_dead
 from vgbook.clinic.torch import courses
-from vgbook.clinic.torch.hooks import drift, wide
 from vgbook.clinic.torch.measure import Measurement
+from vgbook.clinic.torch.sizes import drift, wide
 from vgbook.clinic.torch.subject import Subject, tensors
 from vgbook.clinic.verdicts import Remedy
 
@@ -93,7 +93,7 @@ def _rounding(measured: Measurement) -> Iterator[Suspect]:
 
 
 def _post_norm(subject: Subject, measured: Measurement) -> Iterator[Suspect]:
-    count = measured.recorder.post_norms
+    count = measured.recorder.sums.post_norms
     if count < 4:
         return
     names = tuple(layer.name for layer in measured.layers if layer.post_norm)

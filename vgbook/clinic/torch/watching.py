@@ -12,12 +12,12 @@ from torch import nn
 from vgbook._edge import check_count
 from vgbook.clinic.record import Finding, Thresholds, Trial, check_thresholds, finding
 from vgbook.clinic.report import Diagnosis, check_folder
+from vgbook.clinic.rules import SETTLED
 from vgbook.clinic.symptoms import symptoms
-from vgbook.clinic.torch.hooks import already
-from vgbook.clinic.torch.model import check_model, check_optimizer
+from vgbook.clinic.torch.checks import check_model, check_optimizer
+from vgbook.clinic.torch.functions import already
 from vgbook.clinic.torch.sample import Sample
 
-SETTLED = 30  # これより前の更新では、BN の移動平均はまだ初めの値に引かれている
 KEEP = 200  # 残す測定の数。超えたら 1 つおきに捨て、間隔を 2 倍にする
 
 
@@ -110,6 +110,10 @@ class Watch:
             return Diagnosis([], [], notes=[note])
         layers = finished[-1].records(_always_dead(finished[-5:]))
         report = Diagnosis(layers, [], notes=[f"{finished[-1].step} 回目の更新での測定です。"])
+        if self.step == 0:
+            report.notes.append(
+                "渡された optimizer の step() は、with の中でまだ呼ばれていません。"
+            )
         report.findings = (
             self._not_finite(finished) or self._no_gradient(finished) or _zero_init(finished)
         )

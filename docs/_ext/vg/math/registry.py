@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -62,14 +63,17 @@ def checks_of(function: ast.FunctionDef, module: str) -> list[Checked]:
 @cache
 def registry(where: Path) -> dict[str, Checked]:
     """式の名前から検算へ。``where`` は ``docs/checks``。"""
-    found: dict[str, Checked] = {}
-    for path in sorted(where.glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            for check in checks_of(node, path.stem) if isinstance(node, ast.FunctionDef) else ():
-                if check.label in found:
-                    raise ValueError(f"{check.label} の検算が 2 つあります")
-                found[check.label] = check
-    return found
+    checks = [
+        check
+        for path in sorted(where.glob("*.py"))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+        for check in checks_of(node, path.stem)
+    ]
+    for label, count in Counter(check.label for check in checks).items():
+        if count > 1:
+            raise ValueError(f"{label} の検算が {count} つあります")
+    return {check.label: check for check in checks}
 
 
 @cache

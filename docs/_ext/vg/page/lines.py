@@ -28,6 +28,16 @@ def join(text: str, before: str = "", after: str = "") -> str:
     return joined[len(before) : len(joined) - len(after)]
 
 
+def put(text: nodes.Text, new: str) -> nodes.Text:
+    """``text`` を ``new`` に替える。同じ文字列の兄弟 (改行だけの字) でなく、同一の節を。"""
+    if new == text:
+        return text
+    place = next(i for i, child in enumerate(text.parent) if child is text)
+    text.parent[place] = nodes.Text(new)
+    replaced: nodes.Text = text.parent[place]
+    return replaced
+
+
 def join_lines(app: Sphinx, doctree: nodes.document) -> None:
     for block in doctree.findall(lambda node: isinstance(node, BLOCKS)):
         # 強調の後には空の字がある
@@ -35,10 +45,7 @@ def join_lines(app: Sphinx, doctree: nodes.document) -> None:
         strings = ["", *map(str, texts), ""]
         for i, text in enumerate(texts):
             if "\n" in text and not isinstance(text.parent, nodes.math | nodes.raw):
-                new = join(text, strings[i][-1:], strings[i + 2][:1])
-                # 同じ文字列の兄弟 (改行だけの字) と取り違えないように、同一の節を探す
-                place = next(k for k, child in enumerate(text.parent) if child is text)
-                text.parent[place] = nodes.Text(new)
+                put(text, join(text, strings[i][-1:], strings[i + 2][:1]))
 
 
 GAP = re.compile(rf"(?<=[{LETTER}]) +(?=[{LETTER}])|(?<=[{CLOSE}]) +| +(?=[{OPEN}])")
@@ -67,14 +74,8 @@ def close_gaps(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         texts = [text for text in block.findall(nodes.Text) if str(text)]
         for i in range(len(texts) - 1):
             pair = texts[i : i + 2]
-            if any(isinstance(text.parent, EXACT) for text in pair):
-                continue
-            for k, new in enumerate(close_gap(*map(str, pair))):
-                if new != pair[k]:
-                    parent = pair[k].parent
-                    place = next(n for n, child in enumerate(parent) if child is pair[k])
-                    parent[place] = nodes.Text(new)
-                    texts[i + k] = parent[place]
+            if not any(isinstance(text.parent, EXACT) for text in pair):
+                texts[i : i + 2] = map(put, pair, close_gap(*map(str, pair)))
 
 
 # 3.9 × 10⁻⁷ と 34 % と 20 層と 0.24 ± 0.01 と第 3 章と図 3.2 の、行を分けない空白
@@ -101,10 +102,7 @@ def keep_numbers(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         widget = isinstance(text.parent, nodes.raw) and 'class="vg-' in text
         if widget or not isinstance(text.parent, EXACT):
             new = NUMBER.sub(NO_BREAK, f"{before}{text}")
-            new = RANGE.sub(rf"\1{JOINER}", new)[len(before) :]
-            if new != text:
-                place = next(i for i, child in enumerate(text.parent) if child is text)
-                text.parent[place] = nodes.Text(new)
+            put(text, RANGE.sub(rf"\1{JOINER}", new)[len(before) :])
         before = "0" if isinstance(text.parent, nodes.math) else text[-1:]
 
 
@@ -130,16 +128,16 @@ def keep_punctuation(app: Sphinx, doctree: nodes.document, docname: str) -> None
             parent[at] = kept
 
 
+OUTPUT = "cell_code_output"
 COLUMNS = re.compile(r"\S {2,}\S")
 
 
 def wrap_sentences(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """セルの出力のうち、桁をそろえた表でないものに印を付ける。狭い画面では折り返す (book.css)。"""
-    for output in doctree.findall(nodes.container):
-        if output.get("nb_element") == "cell_code_output":
-            for block in output.findall(nodes.literal_block):
-                if not COLUMNS.search(block.astext()):
-                    block["classes"].append("prose")
+    outputs = [c for c in doctree.findall(nodes.container) if c.get("nb_element") == OUTPUT]
+    for block in (block for output in outputs for block in output.findall(nodes.literal_block)):
+        if not COLUMNS.search(block.astext()):
+            block["classes"].append("prose")
 
 
 def setup(app: Sphinx) -> None:

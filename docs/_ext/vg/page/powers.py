@@ -10,7 +10,6 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # 字のまま残すもの (コード、関数の呼び方)。そのほかのタグは、1 つずつ飛ばす
 EXACT = "pre|code|script|style|template|math|kbd|samp|textarea"
 SKIPPED = re.compile(rf'(<({EXACT})\b.*?</\2>|<dt class="sig.*?</dt>|<[^>]*>)', re.DOTALL)
@@ -26,6 +25,8 @@ def written(match: re.Match[str]) -> str:
     >>> [written(RAW.fullmatch(raw)).replace(chr(160), " ") for raw in ("4.9e-17", "1e-07")]
     ['4.9 × 10⁻¹⁷', '10⁻⁷']
     """
+    from vgbook.book.numerals import SUPERSCRIPT  # 書く頁がなければ、パッケージは読み込まない
+
     mantissa, decimals, exponent = match[1], len(match[2] or ""), int(match[3])
     value = float(match[0])
     if not value:
