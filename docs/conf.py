@@ -64,6 +64,7 @@ myst_update_mathjax = False
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
+bibtex_tooltips = False  # 札 (_ext/vg/page/cards.py) が文献を見せる
 
 numfig = True
 numfig_format = {
@@ -119,6 +120,7 @@ notebook_repository = URLS.get("Repository", "")
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # 型と形は docstring が日本語で述べる
 autodoc_preserve_defaults = True
+autodoc_use_type_comments = False  # 注釈に書いた型はない。探すだけで数秒かかる
 default_role = "code"  # docstring の `x`
 napoleon_google_docstring = False
 napoleon_use_param = False  # 型は文として書く (「長さ n の配列」など)。リンクにしない

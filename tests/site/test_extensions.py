@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from sphinx import addnodes
 from sphinx.util.parallel import make_chunks
 
 from vg.build import execution, pages
-from vg.build.key import code_of, key, reached
+from vg.build.key import code_of, key, premises, reached
 from vg.manuscript import DOCS, Manuscript, Page
 from vg.math import typeset
-from vg.page import folds, lines, markup
+from vg.page import folds, lines, markup, navigation
 
 # --- 改行 --------------------------------------------------------------------------------
 
@@ -132,6 +133,14 @@ def test_the_cache_key_follows_whatever_the_cells_read(sources: Path, name: str)
     assert (key(PAGE, sources / "docs") != before) == (name != "vgbook/book/explore.py")
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_the_keys_are_made_again_whenever_one_may_have_changed(sources: Path, name: str):
+    before = premises(sources / "docs")
+    assert premises(sources / "docs") == before
+    (sources / name).write_text("2\n", encoding="utf-8")
+    assert premises(sources / "docs") != before
+
+
 def test_the_cache_key_does_not_follow_comments_and_docstrings(sources: Path):
     plotting = sources / "vgbook" / "book" / "plotting.py"
     before = key(PAGE, sources / "docs")
@@ -201,6 +210,37 @@ def test_the_readers_share_the_notebooks_and_none_reads_them_alone_at_the_end(
         pairs = zip(shares[:together], chunks, strict=False)
         with_room = [share for share, chunk in pairs if share < len(chunk)]
         assert max(shares) - min(with_room, default=max(shares)) <= 1
+
+
+# --- 目次 --------------------------------------------------------------------------------
+
+
+def contents(title: str, *below: nodes.Node) -> nodes.bullet_list:
+    """Sphinx が頁ごとに持つ目次。"""
+    item = nodes.list_item("", addnodes.compact_paragraph("", title))
+    if below:
+        item += nodes.bullet_list("", *below)
+    return nodes.bullet_list("", item)
+
+
+def test_the_contents_keep_titles_and_the_pages_below_and_lose_the_sections():
+    pages = addnodes.toctree(entries=[(None, "api/relu")])
+    section = contents("節", pages, *contents("小節")).children[0]
+    for toc, kept in (
+        (contents("題", *contents("節")), contents("題")),
+        (contents("題", section, *contents("次の節")), contents("題", pages)),
+        (contents("題"), contents("題")),
+    ):
+        before = toc.deepcopy()
+        assert navigation.titles(toc).pformat() == kept.pformat()
+        assert toc.pformat() == before.pformat()
+
+
+def test_a_source_page_that_nothing_links_to_is_not_made():
+    linked, lost = ("x = 1\n", {}, {"f": "api/a"}, "a"), ("", {}, {}, "b")
+    env = SimpleNamespace(_viewcode_modules={"a": linked, "b": lost, "builtins": False})
+    pages.drop_unlinked_sources(None, env)
+    assert env._viewcode_modules == {"a": linked, "builtins": False}
 
 
 # --- たたみ ------------------------------------------------------------------------------

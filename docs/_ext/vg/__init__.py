@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PARTS = (  # 同じ出来事には、この順に応える
+    "build.garbage",  # ごみ集めの間を空ける
+    "build.citations",  # 文献の引用を速く組む
     "build.pages",  # 検算の頁と API の頁を作る
     "build.sources",  # 「ソースコード」から、書かれたファイルへ
     "build.execution",  # 実行の環境とキャッシュの鍵
     "build.incremental",  # 失敗した組みの次は、全部の頁を読み直す
+    "build.writers",  # 頁を書くプロセスの数
     "build.faults",  # 見逃してはならない誤りを警告にする
     "page.lines",  # 和文の途中の改行を空白にしない
     "page.folds",  # 続けて並ぶたたみを 1 つにする
@@ -35,6 +38,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "quiz.question",  # 答えると説明が返る問題
     "quiz.scores",  # その成績の一覧
     "page.reading",  # 章の位置、誤りの報告
+    "page.navigation",  # 左の目次を、題だけから組む
     "figures.svg",  # 図を軽くする (page.markup が寸法を読む前に)
     "page.markup",  # 出力する HTML の手直し
     "page.share",  # 共有の札と絵、sitemap、404 の頁

@@ -149,7 +149,7 @@ class Manuscript:
     def pages(self) -> dict[str, Page]:
         """名前から頁へ。"""
         found = {}
-        for path in sorted(self.docs.rglob("*.md")):
+        for path in sorted([*self.docs.glob("*.md"), *self.docs.glob("[!_]*/**/*.md")]):
             place = path.relative_to(self.docs).with_suffix("")
             made = place.parts[0] in GENERATED and place.name != "index"
             if not place.parts[0].startswith("_") and not made:

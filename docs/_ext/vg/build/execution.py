@@ -26,7 +26,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.parallel import make_chunks
 
 from vg.build.kernels import warm
-from vg.build.key import key
+from vg.build.key import key, module, modules, premises
 from vg.manuscript import Page
 
 logging.getLogger("traitlets").setLevel(logging.WARNING)  # 「実行します」の知らせは要らない
@@ -72,6 +72,10 @@ def remember_key(app: Sphinx, doctree: nodes.document) -> None:
 
 def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
     """前の組みから、読み込むモジュールの中身が変わった頁。"""
+    now, before = premises(Path(app.confdir)), getattr(env, "vg_premises", "")
+    env.vg_premises = now
+    if now == before:
+        return []
     known = {name: data[KEY] for name, data in env.metadata.items() if data.get(KEY)}
     return [n for n, old in known.items() if n in env.found_docs and key_of(app, n) != old]
 
@@ -134,6 +138,8 @@ def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """読み直す頁があるときだけ、カーネルを動かす支度をする。"""
     if docnames:
         warm(len(docnames))
+        for path in modules(Path(app.confdir).parent).values():
+            module(path)  # ここで読んでおけば、並列の読み手が、それぞれ読まずに済む
         # フォント一覧のキャッシュを先に作る。初めての機械では数秒かかり、カーネルの中で
         # 作らせると、その知らせが stderr に出てビルドが止まる
         import matplotlib.font_manager  # noqa: F401

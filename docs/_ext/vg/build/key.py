@@ -10,7 +10,7 @@ import ast
 import hashlib
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -44,17 +44,20 @@ def parts(name: str) -> Iterator[str]:
     return (".".join(words[:end]) for end in range(1, len(words) + 1))
 
 
-def source(root: Path, name: str) -> Path | None:
-    """モジュールのファイル。関数などの名前なら ``None``。"""
-    place = root.joinpath(*name.split("."))
-    return next(filter(Path.is_file, (place / "__init__.py", place.with_suffix(".py"))), None)
+def modules(root: Path) -> dict[str, Path]:
+    """パッケージのモジュールの名前から、ファイルへ。"""
+    found = {}
+    for path in sorted(root.joinpath(PACKAGE).rglob("*.py")):
+        place = path.relative_to(root).with_suffix("")
+        found[".".join(place.parts).removesuffix(".__init__")] = path
+    return found
 
 
 @dataclass(frozen=True)
 class Module:
     """1 つのモジュールの、意味と、読み込むもの。"""
 
-    essence: str
+    essence: bytes
     imports: tuple[str, ...]
 
 
@@ -62,7 +65,7 @@ class Module:
 def read(path: Path, changed: int) -> Module:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     used = sorted({name for name in imports(tree) if name.startswith(PACKAGE)})
-    return Module(essence(tree), tuple(used))
+    return Module(essence(tree).encode(), tuple(used))
 
 
 def module(path: Path) -> Module:
@@ -71,13 +74,14 @@ def module(path: Path) -> Module:
 
 def reached(root: Path, code: str) -> set[Path]:
     """``code`` の import 文から、たどって着くモジュールのファイル。"""
+    files = modules(root)
     found: set[Path] = set()
     seen: set[str] = set()
     waiting = [name for name in imports(ast.parse(code)) if name.startswith(PACKAGE)]
     while waiting:
         for name in {*parts(waiting.pop())} - seen:
             seen.add(name)
-            if path := source(root, name):
+            if path := files.get(name):  # なければ、関数などの名前
                 found.add(path)
                 waiting += module(path).imports
     return found
@@ -114,14 +118,39 @@ def environment() -> str:
     return " ".join([platform.python_version(), *libraries])
 
 
+def settings(docs: Path) -> list[Path]:
+    """どのセルの結果も変えうる、カーネルの設定。"""
+    return sorted(docs.glob("_ipython/*/*_config.py"))
+
+
+def measurements(docs: Path) -> list[Path]:
+    """データを読むセルの結果を変えうる、測定の記録。"""
+    return sorted(docs.glob("appendix/*.*"))
+
+
+def add(h: hashlib._Hash, root: Path, paths: Iterable[Path]) -> None:
+    """ファイルの場所と中身。"""
+    for path in paths:
+        h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+
+
 def key(page: Page, docs: Path) -> str:
     """1 つの頁の鍵。``docs`` は ``conf.py`` のあるフォルダー。"""
     root = docs.parent
     code = code_of(page)
     h = hashlib.sha256(environment().encode())
     for path in sorted(reached(root, code)):
-        h.update(f"{path.relative_to(root).as_posix()}\0{module(path).essence}\0".encode())
-    data = docs.glob("appendix/*.*") if any(DATA.search(cell.code) for cell in page.cells) else ()
-    for path in sorted([*docs.glob("_ipython/*/*_config.py"), *data]):
-        h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        h.update(path.relative_to(root).as_posix().encode() + b"\0" + module(path).essence + b"\0")
+    data = measurements(docs) if any(DATA.search(cell.code) for cell in page.cells) else []
+    add(h, root, sorted([*settings(docs), *data]))
     return h.hexdigest()[:16]
+
+
+def premises(docs: Path) -> str:
+    """頁の原稿のほかに、鍵を決めるもの。これが同じなら、原稿の変わらない頁の鍵も同じ。
+
+    モジュールを構文として読まないので、鍵をすべて作り直すより速い。
+    """
+    h = hashlib.sha256(environment().encode())
+    add(h, docs.parent, [*modules(docs.parent).values(), *settings(docs), *measurements(docs)])
+    return h.hexdigest()

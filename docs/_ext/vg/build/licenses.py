@@ -62,10 +62,13 @@ class Work:
 
 def package_text(package: str, name: str) -> str:
     """パッケージに入っている、その名前のライセンス文。"""
-    paths = [path for path in distribution(package).files or () if path.name == name]
-    if not paths:
+    found = distribution(package)
+    # .files は、パッケージのすべてのファイルがあることを 1 つずつ確かめるので、遅い
+    paths = [line.partition(",")[0] for line in (found.read_text("RECORD") or "").splitlines()]
+    texts = [path for path in paths if path.rpartition("/")[2] == name]
+    if not texts:
         raise FileNotFoundError(f"{package} に、ライセンス文 {name} がありません。")
-    return Path(str(paths[0].locate())).read_text(encoding="utf-8")
+    return Path(str(found.locate_file(texts[0]))).read_text(encoding="utf-8")
 
 
 def works() -> list[Work]:

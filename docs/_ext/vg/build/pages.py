@@ -15,6 +15,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.directives.other import TocTree
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -95,6 +96,16 @@ def write(app: Sphinx, config: Config) -> None:
                 path.unlink()
 
 
+def drop_unlinked_sources(app: Sphinx, env: BuildEnvironment) -> None:
+    """どこからもリンクしない、ソースの頁を作らない。
+
+    Sphinx は、1 頁ずつ読むと捨て、並列に読むと残すので、読み方によって本が変わってしまう。
+    """
+    sources = getattr(env, "_viewcode_modules", {})
+    for name in [name for name, entry in sources.items() if entry and not entry[2]]:
+        del sources[name]
+
+
 class MadePages(SphinxDirective):
     """``{made-pages} api``: 作った頁の、見えない目次。"""
 
@@ -113,3 +124,4 @@ class MadePages(SphinxDirective):
 def setup(app: Sphinx) -> None:
     app.add_directive("made-pages", MadePages)
     app.connect("config-inited", write)
+    app.connect("env-updated", drop_unlinked_sources)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,6 +29,7 @@ PNG = re.compile(r"(data:image/png;base64,)([^\"]*)")
 NOISE = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->|<\?xml.*?\?>|<!DOCTYPE[^>]*>", re.DOTALL)
 
 
+@cache  # 図の中では、同じ差が何度も現れる
 def number(value: float, places: int = PLACES) -> str:
     """短い書き方。
 

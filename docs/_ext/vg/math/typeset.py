@@ -42,6 +42,11 @@ def katex() -> Any:
     return context.eval(RENDER)
 
 
+@cache  # 同じ式が、頁の中に何度も現れる
+def rendered(tex: str, options: str) -> str:
+    return str(json.loads(katex()(tex, options)))
+
+
 def render(tex: str, macros: dict[str, str], *, display: bool) -> str:
     """HTML と MathML。組めない数式は ``ValueError``。"""
     options = {
@@ -52,7 +57,7 @@ def render(tex: str, macros: dict[str, str], *, display: bool) -> str:
         "throwOnError": True,
     }
     try:
-        html = json.loads(katex()(tex, json.dumps(options)))
+        html = rendered(tex, json.dumps(options))
     except quickjs.JSException as error:
         raise ValueError(str(error).partition("\n")[0]) from None
     return NEGATIVE_HEIGHT.sub("", html)

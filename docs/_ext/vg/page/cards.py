@@ -27,9 +27,6 @@ LINK = re.compile(
     r'<a class="reference internal" href="'
     r'([^"#]+#(?:term|equation|fig)-[^"]+|[^"#]*references\.html#id\d+)"'
 )
-TITLE = re.compile(
-    r'(<a class="reference internal" href="[^"]*references\.html#id\d+") title="[^"]*"'
-)
 OLD = re.compile(r'<template data-card="[^"]*">.*?</template>\n', re.DOTALL)
 TARGETS = (  # 参照先の写し方
     r'<dt id="{id}">.*?</dt>\s*<dd>(.*?)</dd>',
@@ -75,8 +72,7 @@ def embed(name: str, page: str, read: Callable[[str], str]) -> str:
         content = extract(read(path), unquote(target))
         if content is not None:
             cards.append(f'<template data-card="{link}">{moved(content, link)}</template>\n')
-    # 札が文献を見せるので、同じ文を繰り返す title は要らない
-    head, body, tail = TITLE.sub(r"\1", OLD.sub("", page)).rpartition("</body>")
+    head, body, tail = OLD.sub("", page).rpartition("</body>")
     return head + "".join(cards) + body + tail
 
 

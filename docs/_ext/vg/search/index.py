@@ -212,15 +212,12 @@ def script(app: Sphinx) -> str:
     )
 
 
-def write(app: Sphinx, error: Exception | None) -> None:
-    if is_book(app) and error is None:
-        Path(app.outdir, DATA).write_text(script(app), encoding="utf-8")
-
-
 def search_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """URL に中身の印を付け、前に公開した本の data と新しい script を、混ぜて使わせない。"""
     if is_book(app):
-        data_url = f"{DATA}?v={zlib.crc32(script(app).encode()):08x}"
+        text = script(app)
+        Path(app.outdir, DATA).write_text(text, encoding="utf-8")
+        data_url = f"{DATA}?v={zlib.crc32(text.encode()):08x}"
         yield "search", {"data_url": data_url}, "search.html"
 
 
@@ -235,4 +232,3 @@ def setup(app: Sphinx) -> None:
     app.connect("doctree-resolved", remember, priority=900)
     app.connect("html-collect-pages", search_page)
     app.connect("html-page-context", add_scripts)
-    app.connect("build-finished", write)
