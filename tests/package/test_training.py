@@ -11,9 +11,11 @@ from peers import torch
 
 from vgbook._progress import progress_bar
 from vgbook.activations import relu, tanh
+from vgbook.clinic.gradcheck import check_gradients
 from vgbook.initializers import he, normal, xavier
 from vgbook.layers.normalization import BatchNorm, LayerNorm
 from vgbook.network import mlp
+from vgbook.signals import signals
 from vgbook.training.clipping import Clip
 from vgbook.training.loop import accuracy, fit
 from vgbook.training.losses import mean_squared_error, softmax_cross_entropy
@@ -316,3 +318,35 @@ def test_batch_norm_refuses_batches_of_one():
     network = mlp([4, 8, 3], relu, he(), rng=rng(), norm=BatchNorm)
     with pytest.raises(ValueError, match="大きさ 2 以上"):
         fit(network, SGD(0.1), x, labels, steps=2, batch_size=1, rng=rng())
+
+
+def measured(network):
+    signals(network, np.ones((2, 2)), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("look", "refused"),
+    [
+        (measured, True),
+        (lambda network: network.backward(np.ones_like(network.forward(np.ones((2, 2))))), True),
+        (lambda network: measured(copy.deepcopy(network)), False),
+        (lambda network: network.predict(np.ones((2, 2))), False),
+        (lambda network: network.forward(np.ones((2, 2))), False),
+        (lambda network: check_gradients(network, np.ones((2, 2)), np.zeros(2, int)), False),
+    ],
+)
+def test_a_look_at_the_training_does_not_change_it(look, refused):
+    """``watch`` の中で測った値の勾配で更新しない。"""
+
+    def train(watch):
+        network = mlp([2, 4, 2], relu, he(), rng=np.random.default_rng(0))
+        x = np.random.default_rng(1).standard_normal((20, 2))
+        labels = (x[:, 0] > 0).astype(int)
+        options = {"steps": 3, "batch_size": 5, "rng": np.random.default_rng(2), "progress": False}
+        return fit(network, SGD(0.1), x, labels, watch=watch, **options).loss
+
+    if refused:
+        with pytest.raises(RuntimeError, match=r"watch の中で.*受け取った watch"):
+            train(lambda _, network: look(network))
+    else:
+        np.testing.assert_array_equal(train(lambda _, network: look(network)), train(None))

@@ -153,7 +153,8 @@ def fit(
         True なら、損失を更新の後に同じミニバッチで測り直します (『ゼロから作る』6.2.4 の流儀)。
     watch : callable, optional
         毎ステップ、逆伝播の後・更新の前に ``watch(step, network)`` を呼びます。重みはその場で
-        書き換わるので、残しておくなら ``copy()`` します。
+        書き換わるので、残しておくなら ``copy()`` します。中で逆伝播をするなら
+        ``copy.deepcopy(network)`` で行います。
     progress : bool
         進み具合を表示するか。
 
@@ -205,7 +206,7 @@ def fit(
                 value, dy = loss_and_gradient(loss, network.forward(x[batch]), labels[batch])
                 network.gradients(dy)
             if watch is not None:
-                watch(step, network)
+                _show(watch, step, network)
             optimizer.step(network)
             if reevaluate:
                 value, _ = loss(network.forward(x[batch]), labels[batch])
@@ -215,6 +216,18 @@ def fit(
                 bar.set_postfix_str(f"発散 {np.count_nonzero(log.diverged)}/{log.diverged.size}")
             bar.update()
     return log.history()
+
+
+def _show(watch: Callable[[int, Network], None], step: int, network: Network) -> None:
+    """``watch`` に見せ、更新に使う勾配が、別の逆伝播のものに替わっていないことを確かめる。"""
+    before = [(layer, layer.grads) for layer in network.leaves() if "grads" in vars(layer)]
+    watch(step, network)
+    if any(layer.grads is not grads for layer, grads in before):
+        raise RuntimeError(
+            "watch の中で、更新に使う勾配 (layer.grads) が替わりました。signals や backward で測る"
+            "なら copy.deepcopy(network) で、勾配を変えるなら layer.grads の中身を書き換えます。"
+            f"受け取った watch: {watch!r}"
+        )
 
 
 class _Log:
