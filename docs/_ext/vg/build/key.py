@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from vg.manuscript import Page
@@ -24,13 +25,32 @@ MAGIC = re.compile(r"^\s*[%!].*$", re.M)  # IPython だけの書き方
 DATA = re.compile(r"\.(?:json|csv)\b")
 
 
+def blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    """文の並びを、内側まで。式の中に文はないので、式はたどらない。
+
+    >>> tree = ast.parse("try:\\n  x = 1\\n  y = 2\\nexcept E:\\n  match z:\\n    case 0: pass")
+    >>> [len(block) for block in blocks(tree)]
+    [1, 2, 1, 1]
+    """
+    for _, value in ast.iter_fields(node):
+        match value:
+            case [ast.stmt(), *_]:
+                yield value
+            case [ast.excepthandler() | ast.match_case(), *_]:
+                pass
+            case _:
+                continue
+        for inner in value:
+            yield from blocks(inner)
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
     """import 文の名前。``from a import b`` の b は、モジュールかもしれない。
 
     >>> sorted(imports(ast.parse("import a.b\\nfrom c import d")))
     ['a.b', 'c', 'c.d']
     """
-    for node in ast.walk(tree):
+    for node in chain.from_iterable(blocks(tree)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -87,14 +107,12 @@ def reached(root: Path, code: str) -> set[Path]:
     return found
 
 
-class Silent(ast.NodeTransformer):
-    """何もしない、文字列だけの文 (docstring、欄の説明) を除く。"""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        match node.value:
-            case ast.Constant(str()):
-                return None
-        return node
+def is_silent(node: ast.stmt) -> bool:
+    """何もしない、文字列だけの文 (docstring、欄の説明) か。"""
+    match node:
+        case ast.Expr(ast.Constant(str())):
+            return True
+    return False
 
 
 def essence(tree: ast.Module) -> str:
@@ -103,7 +121,9 @@ def essence(tree: ast.Module) -> str:
     >>> essence(ast.parse('x = 1')) == essence(ast.parse('\"\"\"説明。\"\"\"\\n\\nx = 1  # 注釈'))
     True
     """
-    return ast.dump(Silent().visit(tree))
+    for block in blocks(tree):
+        block[:] = [node for node in block if not is_silent(node)]
+    return ast.dump(tree)
 
 
 def code_of(page: Page) -> str:
