@@ -38,6 +38,20 @@ SCROLLING = """() => [...document.querySelectorAll("article .highlight pre")].fi
 SPLIT = """() => [...document.querySelectorAll("article .math.short .katex-html")]
     .filter((formula) => formula.getClientRects().length > 1)
     .map((formula) => formula.textContent)"""
+# 点でつないだ名前は、点の後で分ける
+WORDS = """() => [...document.querySelectorAll("article td code .pre")].filter((name) => {
+    if (!/^[a-z_]\\w*(\\.\\w+)+$/i.test(name.textContent)) return false;
+    let last = null; // 前の字と、その高さ
+    for (const node of name.childNodes) for (let i = 0; i < (node.data ?? "").length; i += 1) {
+      const range = document.createRange();
+      range.setStart(node, i);
+      range.setEnd(node, i + 1);
+      const { top } = range.getBoundingClientRect();
+      if (last && last.letter !== "." && Math.abs(top - last.top) > 8) return true;
+      last = { letter: node.data[i], top };
+    }
+    return false;
+}).map((name) => name.textContent)"""
 # 句点や括弧の後の空白は、強調の終わりに原稿で要るもの。頁には残さない
 GAPS = """() => [...document.querySelectorAll("article :is(p, figcaption)")]
     .flatMap((text) => text.textContent.match(/.{0,9}[。、」』] [ぁ-んァ-ヶ一-龯「]/g) ?? [])"""
@@ -86,6 +100,7 @@ def test_a_page_is_set_like_a_book_on_every_width_and_on_paper(site: str, page: 
     assert page.evaluate(NARROW) == [], "1 行に 2 字しか入らない表の欄がある"
     assert page.evaluate(SCROLLING) == [], "横に動かさないと読めないコードがある"
     assert page.evaluate(SPLIT) == [], "短い式が 2 行に分かれている"
+    assert page.evaluate(WORDS) == [], "名前が、語の途中で 2 行に分かれている"
     page.set_viewport_size({"width": 1280, "height": 900})
     assert page.evaluate(SCROLLING) == [], "広い画面でも、横に動かさないと読めないコードがある"
     page.emulate_media(media="print")
