@@ -30,6 +30,7 @@ EMPTY_HEADER = re.compile(r'<th class="head[^"]*">(<p></p>)?</th>')
 LIST_IN_PARAGRAPH = re.compile(r'<p>(<ul class="simple">.*?</ul>)\s*</p>', re.DOTALL)  # 戻り値の組
 PRE = re.compile(r"<pre>.*?</pre>", re.DOTALL)  # ソースの頁では、中に div がある
 DOTTED = re.compile(r'(?<=<span class="pre">)[^\W\d]\w*(?:\.[^\W\d]\w*)+(?=</span>)')
+FILE = re.compile(r'(?<=<span class="caption-text">)\w+(?:/\w+)+\.py')
 VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>\s*')  # furo も書く
 UNUSED = (
     "sphinx_highlight",  # Sphinx の検索の飾りと訳。検索は vg.search.index が受け持つ
@@ -117,9 +118,10 @@ def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tre
             context[key] = context.get(key, "").replace(wrong, right)
     body = EMPTY_HEADER.sub("<td></td>", context["body"])
     body = LIST_IN_PARAGRAPH.sub(r"\1", body)
+    # 長い名前は、狭い所では点や斜線の後で分ける。語の途中で分かれず、はみ出しもしない
+    body = DOTTED.sub(lambda m: m[0].replace(".", ".<wbr>"), body)
+    body = FILE.sub(lambda m: m[0].replace("/", "/<wbr>"), body)
     context["body"] = PRE.sub(lambda m: re.sub(r"(</?)div\b", r"\1span", m[0]), body)
-    # 長い名前は、狭い欄では点の後で分ける。語の途中で分かれない
-    context["body"] = DOTTED.sub(lambda m: m[0].replace(".", ".<wbr>"), context["body"])
     absent = [file for file, mark in NEEDED_WITH.items() if mark not in context["body"]]
     unused = (*UNUSED, *absent)
     for key in ("css_files", "script_files"):
