@@ -89,6 +89,22 @@ def test_tab_visits_every_control_once_in_order(
     assert set(range(count)) <= {stop["place"] for stop in stops}
 
 
+def test_light_and_dark_can_be_switched_without_storage(site: str, chromium: "Browser"):
+    with opened(chromium, "about:blank", color_scheme="dark") as page:
+        page.add_init_script(
+            """Object.defineProperty(window, "localStorage", {
+              get() { throw new DOMException("断られた", "SecurityError"); },
+            });"""
+        )
+        page.goto(f"{site}index.html")
+        ground = "getComputedStyle(document.body).backgroundColor"
+        grounds = [page.evaluate(ground)]
+        for _ in range(2):
+            page.locator(".theme-toggle:visible").click()
+            grounds.append(page.evaluate(ground))
+    assert grounds[0] == grounds[2] != grounds[1]
+
+
 @pytest.mark.parametrize(
     ("drawer", "links"), [("__navigation", ".sidebar-tree"), ("__toc", ".toc-tree")]
 )

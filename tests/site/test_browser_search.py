@@ -138,6 +138,24 @@ def test_no_question_ends_in_a_blind_alley(page: "Page"):
     assert not page.locator(".search-elsewhere").is_visible()
 
 
+def test_the_address_follows_when_the_hand_rests(site: str, chromium: "Browser"):
+    """Safari は、30 秒に 100 回を超える書き換えを誤りにする。"""
+    page = chromium.new_page()
+    page.goto(f"{site}search.html")
+    page.evaluate(
+        """() => {
+          window.written = 0;
+          const write = history.replaceState.bind(history);
+          history.replaceState = (...given) => { written += 1; write(...given); };
+        }"""
+    )
+    for letter in "gradient vanishing " * 4:
+        page.type(".search-form input", letter)
+    page.wait_for_url("**/search.html?q=gradient*")
+    assert page.evaluate("written") < 10
+    page.close()
+
+
 def test_an_empty_search_tells_what_can_be_asked(page: "Page"):
     ask(page, "")
     examples = page.locator(".search-examples:visible a")

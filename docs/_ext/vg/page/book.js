@@ -128,5 +128,15 @@ function markFinished(store) {
   addEventListener("storage", show); // ほかの窓で付けた印
   show();
 }
+// 記憶を使えない設定では、furo の明暗のボタンは絵が消え、押しても止まる。この頁にいる間だけ切り替える。
+function switchTheme() {
+  const { theme } = document.body.dataset, system = matchMedia("(prefers-color-scheme: dark)").matches;
+  const dark = theme === "dark" || (theme !== "light" && system);
+  document.body.dataset.theme = dark ? "light" : "dark";
+}
 const store = openStore();
 if (store) markFinished(store);
+else {
+  document.body.dataset.theme = "auto";
+  for (const button of document.querySelectorAll(".theme-toggle")) button.addEventListener("click", switchTheme);
+}

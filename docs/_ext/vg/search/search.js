@@ -174,10 +174,15 @@ if (typeof document !== "undefined") {
   const query = new URLSearchParams(location.search).get("q") ?? "";
   for (const input of document.querySelectorAll('input[name="q"]')) input.value = query;
   const input = document.querySelector(".search-form input");
+  const remember = () => { // 戻ったときも、同じ問いが残る
+    const url = input.value ? `?q=${encodeURIComponent(input.value)}` : location.pathname;
+    if (location.protocol !== "file:") history.replaceState(null, "", url);
+  };
+  let pause;
   input.addEventListener("input", () => {
     ask(input.value);
-    const url = input.value ? `?q=${encodeURIComponent(input.value)}` : location.pathname;
-    if (location.protocol !== "file:") history.replaceState(null, "", url); // 戻ったときも、同じ問いが残る
+    clearTimeout(pause); // 打つ手が止まってから。Safari は、30 秒に 100 回を超えると断る
+    pause = setTimeout(remember, 500);
   });
   if (query) ask(query);
   if (!query && matchMedia("(hover: hover)").matches) input.focus(); // 指の画面では、キーボードを勝手に出さない
