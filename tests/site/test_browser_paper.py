@@ -79,7 +79,7 @@ def broken_lines(page: "Page") -> list[str]:
 
 @pytest.fixture(scope="module")
 def page(chromium: "Browser") -> "Iterator[Page]":
-    """すべての頁を、同じ窓で順に開く。窓を開き直すと、頁を開く時間の半分がそれに掛かる。"""
+    """すべての頁を順に開く、1 つの窓。"""
     context = chromium.new_context()
     yield context.new_page()
     context.close()

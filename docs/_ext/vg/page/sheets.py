@@ -44,9 +44,9 @@ NOTE = re.compile(r"\s*/\*(?!!).*?\*/|^\s+", re.DOTALL | re.MULTILINE)  # 著作
 def by_name(style: str, pages: Iterable[str]) -> str:
     """furo が ``[class]`` という属性で選ぶものを、名前で選ぶように書き直す。
 
-    属性で選ぶ規則が 1 つでもあると、頁の初めや、画面を送るたびに furo が ``<html>`` の class を
-    替えるとき、ブラウザーは頁のすべての要素の見た目を決め直す。数式の多い章の携帯電話では、
-    それだけで画面が 0.2 秒止まる。強さ (specificity) の等しい書き方に替えるので、見た目は同じ。
+    頁を開いたときや、画面を送る向きが変わったときに、furo は ``<html>`` の class を替える。属性で
+    選ぶ規則が残っていると、Chromium はそのたびに、頁の多くの要素の見た目を決め直す。
+    強さ (specificity) の等しい書き方に替えるので、重なり方は変わらない。
 
     >>> by_name("dl[class] dd{x:1}div[class^=highlight-]{y:2}", ['<div class="a highlight-b c">'])
     'dl.py dd{x:1}div:is(.highlight-b){y:2}'
