@@ -76,7 +76,6 @@ def add_files(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     if doctree and any(doctree.findall(stepper)):
-        app.add_css_file("stepper.css")
         app.add_js_file("stepper.js", loading_method="defer")
 
 

@@ -38,8 +38,7 @@ UNUSED = (
     "mystnb.",  # OS の設定だけを見て暗くする。読者の選択に従うように book.css で組む
     "design-tabs",  # タブは使わない
 )
-NEEDED_WITH = {  # 頁にこの字があるときだけ要る CSS と JavaScript
-    "sphinx-design": "sd-",
+NEEDED_WITH = {  # 頁にこの字があるときだけ要る JavaScript
     "copybutton": 'class="highlight',
     "clipboard": 'class="highlight',
     "figures.": 'class="vg-figure',

@@ -180,7 +180,6 @@ def add_files(app: Sphinx, name: str, template: str, context: Any, tree: Any) ->
     """仕組みは、問題か成績のある頁でだけ読む。"""
     kinds = quiz, scores.quiz_scores
     if tree is not None and any(isinstance(node, kinds) for node in tree.findall(nodes.container)):
-        app.add_css_file("quiz.css")
         app.add_js_file("quiz.js", loading_method="defer")
 
 
