@@ -188,7 +188,7 @@ SLIPS = """() => {
         swap: (letters, at) => letters.toSpliced(at - 1, 2, letters[at], letters[at - 1]),
         other: (letters, at) => letters.toSpliced(at, 1, "亜"),
     };
-    const pages = finish(prepare(SEARCH_PAGES)), dict = finish(dictionary(SEARCH_WORDS));
+    const [pages, dict] = finish(preparing());
     const urls = (query) => search(pages, query, dict).results.slice(0, 3).map((r) => r.page.url);
     const terms = pages.find((page) => page.kind === "glossary").sections
         .filter((term) => term.names.length && [...term.name].length > 3).map((term) => term.name);

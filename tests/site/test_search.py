@@ -393,9 +393,9 @@ def test_every_question_belongs_to_a_place_in_the_book(book: Path):
 
 def written(book: Path) -> tuple[list[dict], dict]:
     """検索のデータの、ページと語。"""
-    script = (book / index.DATA).read_text(encoding="utf-8")
-    lines = dict(line.removesuffix(";").split(" = ", 1) for line in script.splitlines())
-    return json.loads(lines["const SEARCH_PAGES"]), json.loads(lines["const SEARCH_WORDS"])
+    page = quickjs.Context()
+    page.eval((book / index.DATA).read_text(encoding="utf-8"))
+    return json.loads(page.eval("SEARCH_PAGES")), json.loads(page.eval("SEARCH_WORDS"))
 
 
 def test_the_data_of_the_book_hold_what_readers_see(book: Path):

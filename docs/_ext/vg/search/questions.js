@@ -5,17 +5,18 @@
 const TRAIT = { name: 1.6, talk: 1, latin: 1, kana: 0.5, pair: 1 };
 
 // 字の木。頭から 1 字ずつたどると、その語のある組に着く。
-function tree({ groups, talk }) {
+function* tree({ groups, talk }) {
   const node = () => ({ next: new Map(), names: [], talks: [] }), root = node();
   const reach = (at, letter) => at.next.get(letter) ?? at.next.set(letter, node()).get(letter);
-  groups.forEach((group, at) => group.forEach((name) => Array.from(keyOf(name)).reduce(reach, root).names.push(`組${at}`)));
-  talk.forEach((group, at) => group.forEach((name) => Array.from(keyOf(name)).reduce(reach, root).talks.push(`話${at}`)));
+  const leaf = (name) => Array.from(keyOf(name)).reduce(reach, root);
+  for (const [at, group] of groups.entries()) yield group.forEach((name) => leaf(name).names.push(`組${at}`));
+  for (const [at, group] of talk.entries()) yield group.forEach((name) => leaf(name).talks.push(`話${at}`));
   return root;
 }
 
 // 問いの特徴 → 重さ。辞書の語 (同じ意味の語なら同じ組)、英字の語、続く 2 字。語順にも、切り方にもよらない。
 function traits(text, dict) {
-  dict.tree ??= tree(dict);
+  dict.tree ??= finish(tree(dict));
   const all = letters(clean(text, dict)), found = new Map();
   for (let from = 0; from < all.length; from += 1) {
     const { kind, start, key } = all[from], after = all[from + 1];
@@ -37,6 +38,7 @@ function traits(text, dict) {
 
 // 問いの一覧と、特徴 → それをもつ問いの番号と重さ。珍しい特徴ほど重く、どの問いも長さ 1 のベクトルにする。
 function* bank(pages, dict) {
+  dict.tree ??= yield* tree(dict);
   const asked = pages.flatMap((page) => page.sections.flatMap((section) => (section.asks ?? []).map((text) => ({ page, section, text }))));
   const index = new Map();
   for (const [at, { text }] of asked.entries()) {

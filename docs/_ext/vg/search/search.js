@@ -153,7 +153,9 @@ function gradually(steps) {
 }
 
 function* preparing() {
-  const pages = yield* prepare(SEARCH_PAGES), dict = yield* dictionary(SEARCH_WORDS);
+  const written = JSON.parse(SEARCH_PAGES);
+  yield;
+  const pages = yield* prepare(written), dict = yield* dictionary(JSON.parse(SEARCH_WORDS));
   pages.bank = yield* bank(pages, dict);
   gradually(remembering(pages, dict));
   return [pages, dict];
