@@ -214,14 +214,20 @@ def test_the_drawing_fits_and_no_labels_overlap(
     page.goto((book / "part1" / f"{name}.html").as_uri())
     page.evaluate("document.querySelectorAll('article details').forEach(box => box.open = true)")
     overlaps = page.evaluate(
-        """[...document.querySelectorAll(".stepper svg")].flatMap((picture) => {
-             const texts = [...picture.querySelectorAll("text")];
-             const boxes = texts.map((text) => text.getBoundingClientRect());
-             return texts.flatMap((text, i) => texts.slice(i + 1).filter((_, k) => {
-               const [a, b] = [boxes[i], boxes[i + 1 + k]];
-               return a.left < b.right - 1 && b.left < a.right - 1
-                 && a.top + 3 < b.bottom - 3 && b.top + 3 < a.bottom - 3;
-             }).map((other) => `${text.textContent} と ${other.textContent}`));
+        """["value", "min", "max"].flatMap((end) => {
+             for (const range of document.querySelectorAll(".stepper input[type=range]")) {
+               range.value = range[end];
+               range.dispatchEvent(new Event("input", { bubbles: true }));
+             }
+             return [...document.querySelectorAll(".stepper svg")].flatMap((picture) => {
+               const texts = [...picture.querySelectorAll("text")];
+               const boxes = texts.map((text) => text.getBoundingClientRect());
+               return texts.flatMap((text, i) => texts.slice(i + 1).filter((_, k) => {
+                 const [a, b] = [boxes[i], boxes[i + 1 + k]];
+                 return a.left < b.right - 1 && b.left < a.right - 1
+                   && a.top + 3 < b.bottom - 3 && b.top + 3 < a.bottom - 3;
+               }).map((other) => `${text.textContent} と ${other.textContent}`));
+             });
            })"""
     )
     wide = page.evaluate(

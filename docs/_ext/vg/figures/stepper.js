@@ -28,8 +28,9 @@ const OPS = {
 
 const MOST = 1000; // 入力の大きさの限り。これより大きい数を打っても、図の数は数のまま
 const raised = (exponent) => Array.from(exponent, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)] ?? "").join("");
-const show = (number) =>
-  String(Number(number.toPrecision(4))).replace(/e(.+)/, (_, exponent) => ` × 10${raised(exponent)}`).replace("-", "−");
+const show = (number, digits = 4) =>
+  String(Number(number.toPrecision(digits))).replace(/e(.+)/, (_, exponent) => ` × 10${raised(exponent)}`).replace("-", "−");
+const brief = (number) => show(number, Math.abs(number) < 1e-4 ? 2 : 4); // 図の中。べきの付く数は長いので、2 桁
 const inside = (number) => (number < 0 ? `(${show(number)})` : show(number)); // 式の中の負の数
 
 // 順に 1 手ずつ: 順伝播の各節、出力の 1、逆伝播の各節。手には、見えるようになる値と、それを述べる文がある
@@ -90,16 +91,22 @@ function places(nodes, width) {
   return { ...at, 出力: put([last[0] + 1, last[1]]) };
 }
 
-// 矢印 1 本。進む向きの左に寄せ、値はさらに外側に書く。斜めの線では、広く空いている左の節の側に書く
+// 線のどこに値を書くか (根もとからの割合)。隣り合う線の値が並ばないように、順伝播と逆伝播とで高さも変える
+const SHARE = {
+  level: { forward: 0.5, backward: 0.5 },
+  upright: { forward: 0.4, backward: 0.3 },
+  slanted: { forward: 0.35, backward: 0.65 },
+};
+
+// 矢印 1 本。進む向きの左に寄せ、値はさらに外側に書く
 function arrow(tail, head, kind, label, visible) {
   const length = Math.hypot(head[0] - tail[0], head[1] - tail[1]);
   const along = [(head[0] - tail[0]) / length, (head[1] - tail[1]) / length], left = [along[1], -along[0]];
   const point = (from, forward, side) => [0, 1].map((k) => from[k] + forward * along[k] + side * left[k]);
   const a = point(tail, RADIUS + 3, 5), b = point(head, -RADIUS - 3, 5);
-  const slanted = Math.min(...along.map(Math.abs)) > 0.1;
-  const share = slanted ? (kind === "forward" ? 0.3 : 0.7) : 0.5;
-  const place = point(a, share * (length - 2 * RADIUS - 6), 12);
   const anchor = Math.abs(left[0]) > 0.35 ? (left[0] > 0 ? "start" : "end") : "middle";
+  const lie = anchor === "middle" ? "level" : Math.min(...along.map(Math.abs)) > 0.1 ? "slanted" : "upright";
+  const place = point(a, SHARE[lie][kind] * (length - 2 * RADIUS - 6), 12);
   const tip = [point(b, -8, 4), b, point(b, -8, -4)].map((p) => p.join(",")).join(" ");
   const group = svg("g", { class: kind, visibility: visible ? "visible" : "hidden" });
   group.append(
@@ -122,7 +129,7 @@ function draw(picture, nodes, { value, edges, steps, output }, step, width) {
   ]);
   for (const { from, to, part } of [...edges, { from: output, to: "出力", part: 1 }]) {
     const reached = to === "出力" ? ops.length + 1 : backwardStep(to);
-    shapes.push(arrow(at[to], at[from], "backward", show(part), step >= reached));
+    shapes.push(arrow(at[to], at[from], "backward", brief(part), step >= reached));
   }
   for (const [name, [cx, cy]] of Object.entries(at)) {
     const { op, value: given } = nodes.find((node) => node.name === name) ?? { op: output };
