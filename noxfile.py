@@ -185,7 +185,7 @@ def mutation(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("cpu", ["Haswell", "Nehalem", "Prescott"])
 def rounding(session: nox.Session, cpu: str) -> None:
-    """ほかの CPU と同じ丸め方で、本のセルを走らせる。章の言い切りは、計算機によらずに成り立つべきもの。"""
+    """ほかの CPU と同じ丸め方でも、本のセルの assert がすべて成り立つことを確かめる。"""
     # 行列の積を足す順は、OpenBLAS が CPU を見て決める。最後の桁の違いも、学習のあいだに大きく育つ
     sync(session, "docs")
     session.env["OPENBLAS_CORETYPE"] = cpu
