@@ -44,6 +44,8 @@ MATHML = re.compile(r'<span class="katex-mathml">.*?</math></span>', re.DOTALL) 
 COLUMNS, WITH_MATH = 4, 3  # 列がこれより少なければ、文は折り返して入る。式は折り返さない
 SCREEN, PADDING = 52, 2  # 幅 390 の画面に入る半角の字と、1 つの欄の余白
 PHRASE = 2  # 見出しの文は、少なくともこの字ごとに折り返せる
+WORD = re.compile(r"[ァ-ヶー]+")  # ただし、片仮名の語の中では折り返さない
+FORMULA = 1.21  # 式の字は、文の字より大きい (KaTeX)
 
 
 def width(text: str) -> int:
@@ -51,19 +53,32 @@ def width(text: str) -> int:
     return sum(2 if east_asian_width(letter) in "WFA" else 1 for letter in text)
 
 
-def fits(rows: Iterable[Sequence[str]]) -> bool:
-    """どの欄も折り返さずに、幅 390 の画面に並ぶか。
+def fits(heads: Sequence[float], rows: Iterable[Sequence[str]]) -> bool:
+    """見出しのほかの欄を折り返さずに、幅 390 の画面に並ぶか。``heads`` は、見出しの幅。
 
-    >>> fits([("SGD", "5", "0.1", "2.314 (2.314–2.316)")]), fits([("長い文の入った欄",) * 4])
-    (True, False)
+    >>> fits([4] * 4, [("SGD", "5", "0.1", "2.314 (2.314–2.316)")])
+    True
+    >>> fits([4] * 4, [("長い文の入った欄",) * 4]), fits([14] * 4, [("1",) * 4])
+    (False, False)
     """
-    columns = zip(*rows, strict=False)
-    return sum(PADDING + max(map(width, column)) for column in columns) <= SCREEN
+    columns = zip(heads, *(map(width, row) for row in rows), strict=False)
+    return sum(PADDING + max(column) for column in columns) <= SCREEN
 
 
 def text(cell: str) -> str:
     """欄の、見える字。"""
     return unescape(TAG.sub("", MATHML.sub("", cell))).strip()
+
+
+def narrowest(name: str) -> float:
+    """折り返せるだけ折り返した見出しの幅。
+
+    >>> narrowest("<p>最大値との比</p>"), narrowest("<p>ネットワークの数</p>")
+    (4, 12)
+    """
+    if "katex" in name:
+        return FORMULA * max(map(width, text(name).split()))
+    return max(map(width, [text(name)[:PHRASE], *WORD.findall(text(name))]))
 
 
 def labelled(cell: str, name: str) -> str:
@@ -92,10 +107,14 @@ def as_cards(html: str) -> str:
         head, _, body = inside.partition("<tbody>")
         names = HEADER.findall(head)
         rows = [CONTENT.findall(row) for row in ROW.findall(body)]
-        heads = [text(name) if "katex" in name else text(name)[:PHRASE] for name in names]
-        texts = [heads, *([text(cell) for cell in row] for row in rows)]
+        texts = ([text(cell) for cell in row] for row in rows)
         least = WITH_MATH if "katex" in inside else COLUMNS
-        if compact or "span=" in inside or len(names) < least or fits(texts):
+        if (
+            compact
+            or "span=" in inside
+            or len(names) < least
+            or fits(list(map(narrowest, names)), texts)
+        ):
             return match[0]
 
         def row(found: re.Match[str]) -> str:
