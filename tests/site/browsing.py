@@ -1,13 +1,16 @@
 """ブラウザーの試験が共に使う、頁の読み方と調べ方。"""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import numpy as np
 from contrast import faint
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 AXE = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -28,6 +31,31 @@ READ_TO_THE_END = """async () => {
     }
     await frame();
 }"""
+
+# 節の幅は見ない: 読み上げ用の見えない MathML が、外へ出ている
+OVERFLOW = """() => {
+    const most = (selector) => Math.max(0, ...Array.from(document.querySelectorAll(selector),
+      (box) => box.scrollWidth - box.clientWidth));
+    return most("html, body, .page, .main, .content");
+}"""
+
+
+@contextmanager
+def opened(chromium: "Browser", width: int) -> "Iterator[tuple[Page, list[str]]]":
+    """新しい窓と、そこで起きた困りごと (エラー、見つからないファイル、よその通信) の記録。"""
+    context = chromium.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("console", lambda m: m.type in ("error", "warning") and troubles.append(m.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    # 次の頁へ移ったので要らなくなったもの (ABORTED) は、困りごとではない
+    page.on("requestfailed", lambda r: "ABORTED" in r.failure or troubles.append(f"失敗 {r.url}"))
+    page.on("request", lambda r: urlsplit(r.url).hostname != "127.0.0.1" and troubles.append(r.url))
+    # 字は CSS の中にある。ほかに取りに行くなら、重さの試験が数えていない通信である
+    page.on("request", lambda r: r.url.endswith(".woff2") and troubles.append(r.url))
+    page.on("response", lambda r: r.status >= 400 and troubles.append(f"{r.status} {r.url}"))
+    yield page, troubles
+    context.close()
 
 
 # axe の時間は、要素の数でほぼ決まる。式の見た目 (.katex-html) は、読み上げないので調べない。

@@ -1,17 +1,16 @@
-"""本のすべての頁を Chromium で開く: 誤り、よその通信、読み上げ、はみ出し、文章の動き。"""
+"""本の頁を Chromium で開く: 誤り、よその通信、読み上げ、はみ出し、文章の動き。"""
 
 import re
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 import pytest
-from browsing import READ_TO_THE_END, violations
+from browsing import OVERFLOW, READ_TO_THE_END, opened, violations
 from conftest import Quiet, serving
 from contrast import faint
+from covering import covering
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -20,7 +19,6 @@ pytestmark = pytest.mark.slow
 
 HTML = Path(__file__).parents[2] / "docs" / "_build" / "html"
 PAGES = sorted(str(path.relative_to(HTML)) for path in HTML.rglob("*.html")) or ["index.html"]
-MADE = ("_modules", "api", "checks")  # どの頁も同じひな形から作る
 WATCH_SHIFTS = """
     window.shifts = [];
     new PerformanceObserver((list) => {
@@ -40,59 +38,19 @@ DRAWN = """async () => {
 LONG = 8  # これより行の多い表は、途中まで届いたところで組まれることがある
 FIRST_SCREEN = 3000  # 本文の HTML の、画面に最初に入るくらいの長さ
 MOST_SHIFT = 0.01  # 文章の動き (CLS)。0.1 までが「良い」とされる
-# 節の幅は見ない: 読み上げ用の見えない MathML が、外へ出ている
-OVERFLOW = """() => {
-    const most = (selector) => Math.max(0, ...Array.from(document.querySelectorAll(selector),
-      (box) => box.scrollWidth - box.clientWidth));
-    return most("html, body, .page, .main, .content");
-}"""
-
-
-def sampled(names: list[str], folders: Iterable[str] = MADE) -> list[str]:
-    """``folders`` の頁は、いちばん短いものと長いものだけ。毎週、`--every-page` で全部を開く。
-
-    >>> sampled(["api/a.html", "part1/b.html", "quiz.html"])
-    ['api/a.html', 'part1/b.html', 'quiz.html']
-    """
-    kept = [name for name in names if not name.startswith(tuple(folders))]
-    for folder in folders:
-        inside = [name for name in names if name.startswith(f"{folder}/")]
-        inside.sort(key=lambda name: (HTML / name).stat().st_size if len(inside) > 2 else 0)
-        kept += {*inside[:1], *inside[-1:]}
-    return sorted(kept)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """ふだんは、どの種類の要素もある、軽い頁の組を。毎週、`--every-page` で、すべての頁を。"""
     if "name" not in metafunc.fixturenames:
         return
-    every = metafunc.config.getoption("every_page")
-    names = PAGES if every else sampled(PAGES)
+    built = (HTML / PAGES[0]).exists()
+    every = metafunc.config.getoption("every_page") or not built
     if metafunc.function is test_text_stays_while_a_long_table_arrives:
-        names = [*filter(starts_with_a_long_table, names)]
-    if metafunc.function is not test_page_can_be_read_by_everyone:
-        metafunc.parametrize("name", names)
-        return
-    # 狭い画面ではどの頁も、広い画面では種類ごとに短い頁と長い頁を
-    wide = PAGES if every else sampled(PAGES, {name.split("/")[0] for name in PAGES if "/" in name})
-    looks = [(name, 360, "dark") for name in names] + [(name, 1280, "light") for name in wide]
-    metafunc.parametrize(("name", "width", "scheme"), looks)
-
-
-@contextmanager
-def opened(chromium: "Browser", width: int) -> "Iterator[tuple[Page, list[str]]]":
-    """新しい窓と、そこで起きた困りごと (エラー、見つからないファイル、よその通信) の記録。"""
-    context = chromium.new_context(viewport={"width": width, "height": 800})
-    page = context.new_page()
-    troubles: list[str] = []
-    page.on("console", lambda m: m.type in ("error", "warning") and troubles.append(m.text))
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("requestfailed", lambda r: troubles.append(f"{r.failure} {r.url}"))
-    page.on("request", lambda r: urlsplit(r.url).hostname != "127.0.0.1" and troubles.append(r.url))
-    # 字は CSS の中にある。ほかに取りに行くなら、重さの試験が数えていない通信である
-    page.on("request", lambda r: r.url.endswith(".woff2") and troubles.append(r.url))
-    page.on("response", lambda r: r.status >= 400 and troubles.append(f"{r.status} {r.url}"))
-    yield page, troubles
-    context.close()
+        names = [*filter(starts_with_a_long_table, PAGES)]
+    else:
+        names = PAGES if every else covering(HTML, PAGES)
+    metafunc.parametrize("name", names)
 
 
 def arrive(page: "Page", url: str) -> None:
@@ -112,6 +70,7 @@ def arrive(page: "Page", url: str) -> None:
     page.wait_for_load_state()
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
 def test_page_can_be_read_by_everyone(
     site: str, chromium: "Browser", name: str, width: int, scheme: Literal["light", "dark"]
 ):
@@ -127,12 +86,20 @@ def test_page_can_be_read_by_everyone(
 
 
 class Slow(Quiet):
-    """見た目の決まりは手元にあって、HTML が 1 KB ずつ届く、遅い回線。"""
+    """見た目の決まりは手元にあって、本文が、最初の表の終わりまで 1 KB ずつ届く、遅い回線。"""
 
     def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:  # type: ignore[override]
+        slow = False
         while part := source.read(1024):
             outputfile.write(part)
-            time.sleep(0.02 if self.path.endswith(".html") else 0)
+            slow = (slow or b"<article" in part) and b"</table>" not in part
+            time.sleep(0.02 if slow else 0)
+
+
+@pytest.fixture(scope="module")
+def slow_site(book: Path) -> Iterator[str]:
+    with serving(book, Slow) as url:
+        yield url
 
 
 def starts_with_a_long_table(name: str) -> bool:
@@ -146,11 +113,11 @@ def starts_with_a_long_table(name: str) -> bool:
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_text_stays_while_a_long_table_arrives(
-    book: Path, chromium: "Browser", name: str, width: int
+    slow_site: str, chromium: "Browser", name: str, width: int
 ):
-    with serving(book, Slow) as site, opened(chromium, width) as (page, _):
+    with opened(chromium, width) as (page, _):
         page.add_init_script(WATCH_SHIFTS)
-        page.goto(site + name)
+        page.goto(slow_site + name)
         page.evaluate(DRAWN)
         shifts = page.evaluate("shifts")
     assert sum(value for value, _ in shifts) <= MOST_SHIFT, shifts

@@ -1,10 +1,11 @@
-"""組み方: 和文の禁則と、狭い画面の表と、紙。"""
+"""組み方: 和文の禁則と、狭い画面の表と、紙。原稿のあるすべての頁を、1 度ずつ開いて調べる。"""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browsing import OVERFLOW, opened
 
 from vg.manuscript import DOCS
 
@@ -71,6 +72,17 @@ PRINTED = """() => {
     ].map((box) => box.outerHTML.slice(0, 80));
 }"""
 
+# 幅 → 調べ方 → 見つかる誤り
+FAULTS = {
+    390: {
+        NARROW: "1 行に 2 字しか入らない表の欄がある",
+        SCROLLING: "横に動かさないと読めないコードがある",
+        SPLIT: "短い式が 2 行に分かれている",
+        WORDS: "名前が、語の途中で 2 行に分かれている",
+    },
+    1280: {SCROLLING: "横に動かさないと読めないコードがある"},
+}
+
 
 def broken_lines(page: "Page") -> list[str]:
     found: list[str] = page.evaluate(BROKEN)
@@ -78,33 +90,31 @@ def broken_lines(page: "Page") -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def page(chromium: "Browser") -> "Iterator[Page]":
-    """すべての頁を順に開く、1 つの窓。"""
-    context = chromium.new_context()
-    yield context.new_page()
-    context.close()
+def window(chromium: "Browser") -> "Iterator[tuple[Page, list[str]]]":
+    """すべての頁を順に開く、1 つの窓と、そこで起きた困りごと。"""
+    with opened(chromium, WIDTHS[0]) as (page, troubles):
+        yield page, troubles
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_page_is_set_like_a_book_on_every_width_and_on_paper(site: str, page: "Page", name: str):
+def test_a_page_is_set_like_a_book_on_every_width_and_on_paper(
+    site: str, window: "tuple[Page, list[str]]", name: str
+):
     """紙では、たたんだコードは刷らず、答えとたたんだ図は刷り、選択肢は紙の幅を使う。"""
+    page, troubles = window
+    troubles.clear()
     page.emulate_media(media="screen")
     page.goto(site + name)
-    found = {}
+    assert page.evaluate(GAPS) == [], "和文の中に空白がある"
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        found[width] = broken_lines(page)
-    assert {width: lines for width, lines in found.items() if lines} == {}
-    assert page.evaluate(GAPS) == [], "和文の中に空白がある"
-    page.set_viewport_size({"width": 390, "height": 900})
-    assert page.evaluate(NARROW) == [], "1 行に 2 字しか入らない表の欄がある"
-    assert page.evaluate(SCROLLING) == [], "横に動かさないと読めないコードがある"
-    assert page.evaluate(SPLIT) == [], "短い式が 2 行に分かれている"
-    assert page.evaluate(WORDS) == [], "名前が、語の途中で 2 行に分かれている"
-    page.set_viewport_size({"width": 1280, "height": 900})
-    assert page.evaluate(SCROLLING) == [], "広い画面でも、横に動かさないと読めないコードがある"
+        assert broken_lines(page) == [], width
+        assert page.evaluate(OVERFLOW) <= 0, f"{width} で横にはみ出す"
+        for check, fault in FAULTS.get(width, {}).items():
+            assert page.evaluate(check) == [], f"{width} で{fault}"
     page.emulate_media(media="print")
     assert page.evaluate(PRINTED) == []
+    assert troubles == []
 
 
 def test_the_check_of_lines_can_fail(site: str, chromium: "Browser"):
