@@ -104,6 +104,18 @@ def site(book: Path) -> Iterator[str]:
         yield url
 
 
+# 書体のない字は、どれも同じ箱になる
+JAPANESE = """() => {
+    const drawn = (letter) => {
+      const pen = document.createElement("canvas").getContext("2d");
+      pen.font = "40px sans-serif";
+      pen.fillText(letter, 0, 50);
+      return pen.canvas.toDataURL();
+    };
+    return drawn("漢") !== drawn("字");
+}"""
+
+
 @pytest.fixture(scope="session")
 def chromium() -> "Iterator[Browser]":
     """画面を持たない Chromium。"""
@@ -122,6 +134,11 @@ def chromium() -> "Iterator[Browser]":
         browser = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
         )
+        if not browser.new_page().evaluate(JAPANESE):
+            unavailable(
+                "和文の字がありません。字の幅が読者の画面と違うので、"
+                "`apt-get install fonts-noto-cjk` などで入れてください。"
+            )
         # 滑らかに送る途中で測らないように、動きを減らす。動きを試すときは no-preference を求める
         still = {"reduced_motion": "reduce"}
         with (
