@@ -1,9 +1,11 @@
 """組み方: 和文の禁則と、狭い画面の表と、紙。原稿のあるすべての頁を、1 度ずつ開いて調べる。"""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import matplotlib_fontja
 import pytest
 from browsing import OVERFLOW, opened
 
@@ -56,6 +58,12 @@ WORDS = """() => [...document.querySelectorAll("article td code .pre")].filter((
 # 句点や括弧の後の空白は、強調の終わりに原稿で要るもの。頁には残さない
 GAPS = """() => [...document.querySelectorAll("article :is(p, figcaption)")]
     .flatMap((text) => text.textContent.match(/.{0,9}[。、」』] [ぁ-んァ-ヶ一-龯「]/g) ?? [])"""
+
+LETTERS = """@font-face { font-family: letters; src: url(/letters.ttf) }
+article :not(.katex, .katex *) { font-family: letters !important }"""
+WIDE = """() => [...document.querySelectorAll(".table-wrapper")].filter((box) =>
+    box.scrollWidth > box.clientWidth + 1
+).map((box) => box.textContent.trim().replace(/\\s+/g, " ").slice(0, 40))"""
 
 PRINTED = """() => {
     dispatchEvent(new Event("beforeprint"));
@@ -130,6 +138,26 @@ def test_the_check_of_lines_can_fail(site: str, chromium: "Browser"):
         found += broken_lines(page)
     assert found
     page.close()
+
+
+def test_a_table_left_as_a_table_fits_a_phone(book: Path, site: str, chromium: "Browser"):
+    """日本語の字がない計算機では、表が狭く組まれる。図の字 (IPAex) を、頁に渡して測る。"""
+    plain = re.compile(r'<table class="(?![^"]*cards).*?</table>', re.DOTALL)
+    names = (name for name in WRITTEN if name != "index.html")  # 読書地図には、その組み方がある
+    tables = [table for name in names for table in plain.findall((book / name).read_text("utf-8"))]
+    assert len(tables) > 30
+    letters = Path(matplotlib_fontja.__file__).parent / "fonts" / "ipaexg.ttf"
+    context = chromium.new_context(bypass_csp=True, viewport={"width": 390, "height": 844})
+    context.route("**/letters.ttf", lambda route: route.fulfill(path=letters))
+    page = context.new_page()
+    page.goto(f"{site}part2/sigmoid.html")
+    page.add_style_tag(content=LETTERS)
+    page.evaluate("document.fonts.load('16px letters')")
+    boxes = "".join(f'<div class="table-wrapper">{table}</div>' for table in tables)
+    page.evaluate("html => { document.querySelector('article').innerHTML = html; }", boxes)
+    wide = page.evaluate(WIDE)
+    context.close()
+    assert wide == []
 
 
 def test_a_label_and_its_value_share_a_line_of_a_card(site: str, chromium: "Browser"):
