@@ -117,13 +117,13 @@ def test_what_the_state_does_not_tell_fails_the_check(dtype, model):
 
 @pytest.mark.parametrize(
     ("dtype", "widen"),
-    [(torch.float16, False), (torch.float16, True), (torch.bfloat16, True)],
-    ids=str,
+    [("float16", False), ("float16", True), ("bfloat16", True)],
 )
 def test_a_half_precision_model_is_judged_by_its_own_rounding(dtype, widen):
     torch.manual_seed(0)
+    half = getattr(torch, dtype)
     body = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.ReLU(), torch.nn.Linear(64, 4))
-    model, x = body.to(dtype), torch.randn(50, 4).to(dtype)
+    model, x = body.to(half), torch.randn(50, 4).to(half)
     given = (lambda t: t.detach().float()) if widen else (lambda t: t.detach())
     state = {name: given(value) for name, value in model.state_dict().items()}
     from_state_dict(state, relu, check=(given(x), given(model(x))))
