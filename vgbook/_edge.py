@@ -1,7 +1,7 @@
 """公開関数の入り口で使う検査。
 
 引数の種類ごとに検査は 1 つで、名前・期待・受け取った値を日本語で伝えます。値まで見る検査
-(`check_data` など) は `mlp`、`fit`、実験、データの入り口で 1 度だけ行います。層の入り口の `signal`
+(`check_data` など) は `mlp`、`fit`、実験、データの入り口で 1 度だけ行います。層の入り口の `incoming`
 と `upstream` は形と型だけを見ます。学習の間に何度呼ばれても、時間をとらないためです。
 """
 
@@ -212,6 +212,12 @@ def signal(name: str, x: object, *, width: int | None = None, members: Shape = (
         raise ValueError(_expected_shape(name, x.shape, width))
     _check_members(name, x.shape, members)
     return x
+
+
+def incoming(layer: Any, x: object, *, width: int | None = None, members: Shape = ()) -> Array:
+    """層に入る信号。層が残す値は入れ替わるので、前の `Network.forward` の印を消す。"""
+    layer._pass = None
+    return signal("x", x, width=width, members=members)
 
 
 def _check_members(name: str, shape: Shape, members: Shape) -> None:

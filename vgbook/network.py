@@ -77,7 +77,11 @@ class Network:
         return x
 
     def backward(self, dy: Array) -> Array:
-        """出力での勾配から入力での勾配を計算し、各層の ``grads`` を埋める。"""
+        """出力での勾配から入力での勾配を計算し、各層の ``grads`` を埋める。
+
+        層に残る値が、直前の `forward` のものでなければ断ります。ただし、自作の層だけを手で呼んだ
+        ときには気づけません。
+        """
         dy = self._upstream(dy)
         for layer in reversed(self):
             dy = layer.backward(dy)
@@ -111,10 +115,13 @@ class Network:
         layers = list(self.leaves())
         if len({id(layer) for layer in layers}) < len(layers):
             check_layers("layers", self.layers)
-        if any(getattr(layer, "_pass", self._pass) is not self._pass for layer in layers):
+        stale = any(getattr(layer, "_pass", self._pass) is not self._pass for layer in layers)
+        by_hand = all(getattr(layer, "_pass", None) is None for layer in layers)
+        if stale and not by_hand:  # どの層も手で順に呼んだのなら、それが順伝播
             raise RuntimeError(
-                "層に残る値が、predict か signals か、同じ層をもつ別の network のものに変わって"
-                "います。もう一度 forward を呼んでから backward してください。"
+                "層に残る値が、predict か signals か、手で呼んだ layer.forward か、同じ層をもつ別の"
+                " network のものに変わっています。もう一度 forward を呼んでから backward して"
+                "ください。"
                 f"受け取った network: {self!r}"
             )
         return signal("dy", dy)

@@ -11,6 +11,7 @@ from vgbook import (
     Activate,
     Affine,
     BatchNorm,
+    LastStep,
     LayerNorm,
     Network,
     Recurrent,
@@ -89,6 +90,43 @@ def test_a_prediction_between_forward_and_backward_is_refused():
         network.backward(DY)
     network.forward(X)
     network.backward(DY)
+
+
+LAYERS = {
+    "Affine": layer,
+    "Activate": lambda: Activate(tanh),
+    "BatchNorm": lambda: BatchNorm(4),
+    "LayerNorm": lambda: LayerNorm(4),
+    "Residual": lambda: Residual([layer()]),
+    "Recurrent": lambda: Recurrent(np.eye(4), np.eye(4), tanh),
+    "LastStep": LastStep,
+}
+
+
+@pytest.mark.parametrize("back", ["backward", "gradients"])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_layer_called_by_hand_between_forward_and_backward_is_refused(kind, back):
+    sequence = kind in ("Recurrent", "LastStep")
+    x = np.stack([X, X[::-1]]) if sequence else X
+    after = [LastStep()] if kind == "Recurrent" else []
+    network = Network([LAYERS[kind](), *after, layer(4, 3)])
+    network.forward(x)
+    network[0].forward(x[::-1])
+    with pytest.raises(RuntimeError, match=r"手で呼んだ layer.forward.*もう一度 forward"):
+        getattr(network, back)(DY)
+    network.forward(x)
+    getattr(network, back)(DY)
+
+
+def test_all_layers_called_by_hand_in_turn_are_a_forward_pass():
+    network = mlp([4, 5, 3], tanh, xavier(), rng=np.random.default_rng(0), norm=BatchNorm)
+    network.forward(X[::-1])
+    h = X
+    for each in network:
+        h = each.forward(h)
+    by_hand = network.backward(DY)
+    network.forward(X)
+    np.testing.assert_array_equal(network.backward(DY), by_hand)
 
 
 def test_batch_norm_goes_back_through_the_forward_that_was_made():

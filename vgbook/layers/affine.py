@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vgbook._edge import Array, signal, upstream
+from vgbook._edge import Array, incoming, upstream
 from vgbook.activations import Activation, check_activation
 from vgbook.layers.weights import check_weights, members_text, own_array
 
@@ -100,7 +100,7 @@ class Affine:
     def forward(self, x: Array) -> Array:
         """z = xW + b。"""
         W, b = check_weights(self.params, "W", "b")
-        self.x = x = signal("x", x, width=self.n_in, members=W.shape[:-2])
+        self.x = x = incoming(self, x, width=self.n_in, members=W.shape[:-2])
         z: Array = x @ W
         z += b  # いま作った z にだけ書き込む。バイアスのために配列を増やさない
         return z
@@ -162,7 +162,7 @@ class Activate:
     @np.errstate(under="ignore")  # 裾の exp は 0 に丸めてよい
     def forward(self, x: Array) -> Array:
         """h = φ(z)。"""
-        self.z = signal("x", x)
+        self.z = incoming(self, x)
         self.h = self.activation(self.z)
         return self.h
 

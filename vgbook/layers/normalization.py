@@ -18,7 +18,7 @@ from vgbook._edge import (
     check_number,
     check_positive,
     check_shape,
-    signal,
+    incoming,
     upstream,
 )
 from vgbook.layers.weights import check_weights, members_text
@@ -136,7 +136,7 @@ class BatchNorm:
     def forward(self, x: Array) -> Array:
         """正規化して γ 倍し β を足す。学習時は移動平均も進める。"""
         gamma, beta = check_weights(self.params, "gamma", "beta")
-        x = signal("x", x, width=self.n_in, members=gamma.shape[:-2])
+        x = incoming(self, x, width=self.n_in, members=gamma.shape[:-2])
         if self.training and x.shape[-2] < 2:
             raise ValueError(
                 "バッチ正規化の学習には、x に 2 つ以上の標本が必要です。標本が 1 つでは、平均を"
@@ -241,7 +241,7 @@ class LayerNorm:
     def forward(self, x: Array) -> Array:
         """標本ごとに正規化して γ 倍し β を足す。"""
         gamma, beta = check_weights(self.params, "gamma", "beta")
-        x = signal("x", x, width=self.n_in, members=gamma.shape[:-2])
+        x = incoming(self, x, width=self.n_in, members=gamma.shape[:-2])
         self.x_hat, self.inv_std, _, _ = _standardize(x, -1, self.eps)
         y = gamma * self.x_hat
         y += beta

@@ -6,7 +6,7 @@
 
 import numpy as np
 
-from vgbook._edge import Array, signal, upstream
+from vgbook._edge import Array, incoming, signal, upstream
 from vgbook.activations import Activation, check_activation
 from vgbook.layers.weights import check_weights, members_text, own_array
 
@@ -84,7 +84,7 @@ class Recurrent:
     def forward(self, x: Array) -> Array:
         """入力の列 x (..., T, N, n_in) から、隠れ状態の列 h (..., T, N, n) を返す。"""
         Wx, Wh, b = check_weights(self.params, "Wx", "Wh", "b")
-        x = _sequence("x", x, self.n_in, Wx.shape[:-2])
+        x = _sequence("x", incoming(self, x), self.n_in, Wx.shape[:-2])
         self.x, h, zs, hs = x, None, [], []
         for t in range(x.shape[-3]):
             z = x[..., t, :, :] @ Wx + b
@@ -142,7 +142,7 @@ class LastStep:
 
     def forward(self, x: Array) -> Array:
         """隠れ状態の列 (..., T, N, n) から、最後の (..., N, n) を返す。"""
-        self.x = _sequence("x", x)
+        self.x = _sequence("x", incoming(self, x))
         return self.x[..., -1, :, :]
 
     def backward(self, dy: Array) -> Array:
