@@ -197,6 +197,35 @@ def test_ci_fails_on_the_named_verdicts_only(sick, tmp_path, capsys):
         main([str(path), "--fail-on", "風邪"])
 
 
+STUCK = Trial("そのまま", [1.0, 0.99], reference=1.0)
+FELL = Trial("そのまま", [1.0, 0.5], reference=1.0)
+LAYER = LayerRecord("0", "Linear", delta=1.0)
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "layers", "trials"),
+    [
+        ("不明", [], []),
+        ("不明", [LAYER], [STUCK]),
+        ("不明", [LAYER], [STUCK, FELL]),  # 変えた試しではなく、そのままの試しで決める
+        ("良好", [LAYER], []),
+        ("良好", [LAYER], [FELL]),
+    ],
+)
+def test_only_what_is_known_to_be_well_is_healthy(conclusion, layers, trials, tmp_path):
+    report = Diagnosis(layers, [], trials=trials)
+    assert report.summary.startswith(conclusion)
+    assert (report.healthy, report.unknown) == (conclusion == "良好", conclusion == "不明")
+    assert report.to_dict()["healthy"] == report.healthy
+    report.save(tmp_path / "report.json")
+    for name, code in (("any", 0), ("不明", report.unknown), ("unknown", report.unknown)):
+        assert main([str(tmp_path / "report.json"), "--fail-on", name]) == code
+
+
+def test_what_is_ill_is_not_unknown(sick):
+    assert (sick.healthy, sick.unknown) == (False, False)
+
+
 def test_the_figure_shows_the_layers_and_the_trials(sick):
     fig = sick.figure()
     labels = [ax.get_ylabel() for ax in fig.axes]

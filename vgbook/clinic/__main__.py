@@ -14,6 +14,7 @@ from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.verdicts import VERDICTS, named
 
 ANY = ("any", "どれか")
+UNKNOWN = ("unknown", "不明")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m vgbook.clinic",
         description="保存した診断書 (report.save) を表示します。",
-        epilog=f"判定の名前: {names}",
+        epilog=f"判定の名前: {names}。判定がなくても良好と言えなければ、不明 (unknown)",
     )
     parser.add_argument("report", type=Path, help="診断書の JSON")
     parser.add_argument(
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     for name in options.fail_on:
-        if name not in ANY and named(name) is None:
+        if name not in ANY + UNKNOWN and named(name) is None:
             parser.error(f"--fail-on の判定を知りません: {name}。知っているもの: {names}")
     try:
         report = Diagnosis.from_dict(json.loads(options.report.read_text(encoding="utf-8-sig")))
@@ -45,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = {verdict.slug for name in options.fail_on if (verdict := named(name))}
     if any(name in ANY for name in options.fail_on):
         wanted |= set(VERDICTS)
-    return int(any(f.slug in wanted for f in report.everything()))
+    unknown = report.unknown and any(name in UNKNOWN for name in options.fail_on)
+    return int(unknown or any(f.slug in wanted for f in report.everything()))
 
 
 def _show(page: str, stream: TextIO | None) -> None:

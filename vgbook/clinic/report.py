@@ -12,7 +12,7 @@ import numpy as np
 
 from vgbook._edge import Array
 from vgbook.clinic import text
-from vgbook.clinic.record import Finding, LayerRecord, Trial
+from vgbook.clinic.record import STUCK, Finding, LayerRecord, Trial
 from vgbook.clinic.verdicts import VERDICTS
 
 FORMAT = 1
@@ -43,8 +43,25 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """異常が見つからなかったか。"""
-        return not self.findings
+        """良好か。異常が見つからず、試しの学習をしたなら、損失が下がったことも見ている。"""
+        return not (self.findings or self.unknown)
+
+    @property
+    def unknown(self) -> bool:
+        """不明か。異常は見つからないが、測れた層がないか、試しの学習の損失が下がらなかった。
+
+        Examples
+        --------
+        >>> stuck = Trial("そのまま", [1.0, 1.0], reference=1.0)
+        >>> report = Diagnosis([], [], trials=[stuck])
+        >>> report.unknown, report.healthy
+        (True, False)
+        """
+        if self.findings:
+            return False
+        if not self.trials:
+            return not self.layers
+        return self.trials[0].score >= STUCK
 
     @property
     def summary(self) -> str:

@@ -8,8 +8,6 @@ from math import isfinite
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from vgbook.clinic.record import STUCK
-
 if TYPE_CHECKING:
     from vgbook.clinic.record import Finding, LayerRecord, Trial
     from vgbook.clinic.report import Diagnosis
@@ -110,18 +108,18 @@ def summary(report: Diagnosis) -> str:
     if report.findings:
         root = report.findings[0]
         return f"{root.severity}: {root.name} ({places(root.modules)})。まず: {root.cures[0]}"
-    base = next(iter(report.trials), None)
-    if base is None and not report.layers:
-        return "不明: 測れた層がありません。"
-    if base is None:
+    if not report.trials:
+        if report.unknown:
+            return "不明: 測れた層がありません。"
         return "良好: 症状は見つかりません (試しの学習はしていません)。"
+    base = report.trials[0]
     first, end = base.losses[0], base.end
-    if base.score < STUCK:
-        return f"良好: 損失が {first:.3g} から {end:.3g} に下がりました ({len(base.losses)} 回)。"
-    return (
-        f"不明: 損失が {first:.3g} から {end:.3g} で、学べたと言えるほど下がりませんが、"
-        "原因となる異常は見つかりません。"
-    )
+    if report.unknown:
+        return (
+            f"不明: 損失が {first:.3g} から {end:.3g} で、学べたと言えるほど下がりませんが、"
+            "原因となる異常は見つかりません。"
+        )
+    return f"良好: 損失が {first:.3g} から {end:.3g} に下がりました ({len(base.losses)} 回)。"
 
 
 def course(trial: Trial) -> str:
