@@ -8,6 +8,7 @@
 import math
 import numbers
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,11 @@ def check_count(name: str, value: object, *, least: int = 1) -> int:
         count = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         count = None
-    if count is None or isinstance(value, bool) or count < least:
-        raise ValueError(f"{name} には {least} 以上の整数を渡してください。受け取った値: {value!r}")
+    if count is None or isinstance(value, bool) or not least <= count <= sys.maxsize:
+        most = f" {sys.maxsize} 以下" if count is not None and count > sys.maxsize else ""
+        raise ValueError(
+            f"{name} には {least} 以上{most}の整数を渡してください。受け取った値: {value!r}"
+        )
     return count
 
 
@@ -153,8 +157,7 @@ def check_positive(name: str, value: object, *, many: bool = False) -> None:
 
 def check_fraction(name: str, value: object) -> None:
     """``value`` が 0 以上 1 未満の実数であることを確かめる。"""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not (number and 0 <= value < 1):  # type: ignore[operator]
+    if not 0 <= as_real(value) < 1:
         raise ValueError(
             f"{name} には 0 以上 1 未満の実数を渡してください。受け取った値: {value!r}"
         )
@@ -176,7 +179,7 @@ def as_real(value: object) -> float:
         return math.nan
     try:
         number = float(value)
-    except OverflowError:  # 大きすぎる整数
+    except (OverflowError, TypeError):  # 大きすぎる整数、NumPy では整数の仲間の timedelta64
         return math.nan
     return number if math.isfinite(number) else math.nan
 

@@ -138,7 +138,7 @@ class Initializer:
         Raises
         ------
         ValueError
-            ``n_in`` か ``n_out`` が正の整数でないとき。
+            ``n_in`` か ``n_out`` が正の整数でないとき、重みが大きすぎて表せないとき。
         TypeError
             ``rng`` が Generator でないとき。
 
@@ -152,7 +152,14 @@ class Initializer:
         check_rng(rng)
         scale = self._scale(n_in, n_out)
         noise = self.draw(rng, (*self.copies, n_in, n_out))
-        return scale.reshape(*scale.shape, *(1,) * noise.ndim) * noise
+        with np.errstate(over="ignore"):
+            W: Array = scale.reshape(*scale.shape, *(1,) * noise.ndim) * noise
+        if not np.isfinite(W).all():
+            raise ValueError(
+                "重みが有限な数になりません。gain か std を小さくしてください。"
+                f"受け取った標準偏差の最大値: {np.max(scale):.3g}"
+            )
+        return W
 
     def _scale(self, n_in: int, n_out: int) -> Array:
         return np.asarray(self.gain * self.std(n_in, n_out))
@@ -421,7 +428,8 @@ def he(*, slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Init
     """
     if math.isnan(as_real(slope)):
         raise ValueError(f"slope には有限の実数を渡してください。受け取った値: {slope!r}")
-    scale = math.sqrt(2.0) / math.hypot(1.0, slope) * _spread("gain", gain)
+    with np.errstate(over="ignore"):  # あふれた gain は、Initializer が断る
+        scale = math.sqrt(2.0) / math.hypot(1.0, slope) * _spread("gain", gain)
     return Initializer("he", _gaussian, _fan_in, scale, copies)
 
 

@@ -173,6 +173,14 @@ def test_negative_or_strange_spreads_are_refused(bad):
         he(gain=bad)
 
 
+@pytest.mark.parametrize("init", [normal(1e308), xavier([1.0, 1.7e308])])
+def test_weights_too_large_to_be_numbers_are_refused(init):
+    with pytest.raises(ValueError, match=r"有限な数になりません.*受け取った標準偏差"):
+        init(1, 100, rng=rng())
+    with pytest.raises(ValueError, match="gain には有限な実数"):
+        he(gain=[1.0, 1.7e308])
+
+
 def test_fans_and_generators_are_checked():
     with pytest.raises(ValueError, match=r"n_in には 1 以上の整数.*0"):
         he()(0, 3, rng=rng())

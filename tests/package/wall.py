@@ -56,12 +56,13 @@ def mean(rng: np.random.Generator, part: slice = slice(None)) -> Any:
 # ---- 間違った値
 
 NOT_NUMBERS = {"None": None, "文字列": "0.1", "複素数": 1j, "辞書": {}, "物": object()}
+NOT_NUMBERS["時間"] = np.timedelta64(0, "s")  # NumPy では整数の仲間
 NOT_FINITE = {"NaN": np.nan, "inf": np.inf}
 NOT_ONE = {"空": [], "入れ子": [[0.1], [0.1, 0.2]], "マスク": np.ma.masked_equal([0.1, 1.0], 1.0)}
 MANY = {"2 つ": [0.1, 0.2], "配列": np.array([0.1])}
 
 COUNT = NOT_NUMBERS | NOT_ONE | {"0": 0, "負": -1, "小数": 1.5, "真偽値": True, "2 つ": [3, 4]}
-COUNT |= {"NaN": np.nan, "float の 3": np.float64(3)}
+COUNT |= {"NaN": np.nan, "float の 3": np.float64(3), "巨大": 10**30}
 NUMBER = NOT_NUMBERS | NOT_FINITE | NOT_ONE
 SPREAD = NUMBER | {"負": -0.1, "真偽値": True}
 POSITIVE = SPREAD | {"0": 0.0}
@@ -167,8 +168,7 @@ def data(good: np.ndarray) -> dict[str, Any]:
 
 
 def labels() -> dict[str, Any]:
-    wanted = ("None", "文字列", "文字列の配列", "物の配列", "真偽値", "マスク", "長さがばらばら")
-    return {label: numbers(LABELS)[label] for label in wanted} | {
+    return without(numbers(LABELS), "マスクのリスト") | {
         "one-hot": TARGETS,
         "整数の one-hot": TARGETS.astype(int),
         "実数": LABELS.astype(float),
