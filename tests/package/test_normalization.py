@@ -79,6 +79,35 @@ def test_the_convention_of_the_book_is_expressible():
     np.testing.assert_allclose(layer.running_var[0], var, rtol=1e-12)
 
 
+READ_ONLY = np.broadcast_to(1.0, (1, n))
+
+
+@pytest.mark.parametrize("name", ["running_mean", "running_var"])
+@pytest.mark.parametrize(
+    ("training", "value"),
+    [
+        (True, np.ones((n, n))),
+        (False, np.ones((n, 1))),  # 標本が n 個なら、広がって別の値になる
+        (True, np.ones((1, n), int)),
+        (False, [[1.0] * n]),
+        (True, READ_ONLY),
+    ],
+    ids=["正方", "縦", "整数", "リスト", "書き込み禁止"],
+)
+def test_running_statistics_put_in_by_hand_are_checked(name, training, value):
+    layer = BatchNorm(n)
+    setattr(layer, name, value)
+    layer.training = training
+    with pytest.raises(ValueError, match=rf"{name} には、形 \(1, {n}\).*受け取った値"):
+        layer.forward(np.ones((n, n)))
+
+
+def test_running_statistics_that_cannot_be_written_serve_inference():
+    layer = BatchNorm(n)
+    layer.running_mean, layer.training = READ_ONLY, False
+    np.testing.assert_allclose(layer.forward(np.full((2, n), 3.0)), 2.0, rtol=1e-5)
+
+
 def table_of_conventions() -> dict[str, str]:
     """『バッチ正規化の計算』の規約の表の、「この本・PyTorch」の列。"""
     text = (ROOT / "docs/part4/batchnorm.md").read_text(encoding="utf-8")

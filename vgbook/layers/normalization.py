@@ -143,6 +143,7 @@ class BatchNorm:
                 "引いた値も勾配もすべて 0 になります。1 つの標本で推論するなら predict を"
                 f"使ってください。受け取った形: {x.shape}"
             )
+        self._check_running()
         self.by_batch = self.training  # 逆伝播は、いまの順伝播の式をさかのぼる
         if self.by_batch:
             self.x_hat, self.inv_std, mean, var = _standardize(x, -2, self.eps)
@@ -154,6 +155,19 @@ class BatchNorm:
         y = gamma * self.x_hat
         y += beta
         return y
+
+    def _check_running(self) -> None:
+        """移動平均を読み込んだ配列に替えたとき、形が違えば、黙って広げて計算してしまう。"""
+        shape = self.params["gamma"].shape
+        for name in ("running_mean", "running_var"):
+            value = getattr(self, name)
+            plain = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+            fits = plain and value.shape == shape
+            if not fits or (self.training and not value.flags.writeable):
+                raise ValueError(
+                    f"{name} には、形 {shape} の浮動小数点数の配列 (学習するなら、書き込み禁止でない"
+                    f"もの) を入れてください。受け取った値: {value!r}"
+                )
 
     def _follow(self, mean: Array, var: Array, n_batch: int) -> None:
         members = self.params["gamma"].shape[:-2]
