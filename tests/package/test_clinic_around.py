@@ -3,6 +3,7 @@
 import copy
 import io
 
+import numpy as np
 import pytest
 
 from vgbook.clinic import diagnose, watch
@@ -128,4 +129,54 @@ def test_a_step_that_goes_backward_itself_is_told_not_to():
 
     with pytest.raises(RuntimeError) as caught:
         diagnose(small(), data()[0], step=step)
-    assert "step は、損失を返すだけ" in "".join(caught.value.__notes__)
+    assert "step も、損失を返すだけ" in "".join(caught.value.__notes__)
+
+
+def test_a_loss_that_goes_backward_itself_is_told_not_to_in_the_trials_too():
+    """1 回目の測定は、勾配を求めない試しの学習とは違って、動いてしまう。"""
+
+    def loss(output, y):
+        value = F.cross_entropy(output, y)
+        value.backward(retain_graph=True)
+        return value
+
+    model = small()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with pytest.raises(RuntimeError) as caught:
+        diagnose(model, *data(), loss=loss, optimizer=optimizer)
+    assert "loss も step も、損失を返すだけ" in "".join(caught.value.__notes__)
+
+
+def test_a_step_that_uses_another_model_than_the_given_one_is_refused():
+    model, (x, y) = small(), data()
+    with pytest.raises(ValueError, match=r"step は、渡された model で.*受け取った step"):
+        diagnose(model, x, step=lambda _, x: F.cross_entropy(model(x), y))
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_diagnosis_under_autocast_trains_with_the_updated_weights():
+    """autocast は、型を変えた重みを、抜けるまで使い回す。"""
+    model, (x, y) = small(), data()
+    optimizer = torch.optim.Adam(model.parameters(), 0.03)
+
+    def step(model, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return F.cross_entropy(model(x), y)
+
+    inside = diagnose(model, x, step=step, optimizer=optimizer)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outside = diagnose(model, x, y, loss=F.cross_entropy, optimizer=optimizer)
+        assert torch.is_autocast_cache_enabled()
+    assert inside.healthy
+    np.testing.assert_allclose(outside.trials[0].losses, inside.trials[0].losses, rtol=0.05)
+
+
+def test_a_watch_watches_once():
+    model = small()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with watch(model, optimizer, every=1) as w:
+        with pytest.raises(RuntimeError, match="もう見張っています"), w:
+            pass
+        train(model, optimizer)
+    train(model, optimizer)
+    assert [sample.step for sample in w.samples] == [0]

@@ -148,6 +148,13 @@ def test_a_damaged_report_is_told_from_a_verdict(sick, change, tmp_path, capsys)
     assert "形が違います" in capsys.readouterr().err
 
 
+def test_a_file_nested_too_deeply_is_not_a_report(tmp_path, capsys):
+    path = tmp_path / "report.json"
+    path.write_text("[" * 100_000, encoding="utf-8")
+    assert main([str(path)]) == 2
+    assert "診断書として読めません" in capsys.readouterr().err
+
+
 def test_a_file_with_a_byte_order_mark_is_read(sick, tmp_path):
     path = tmp_path / "report.json"
     path.write_text(json.dumps(sick.to_dict()), encoding="utf-8-sig")

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"--fail-on の判定を知りません: {name}。知っているもの: {names}")
     try:
         report = Diagnosis.from_dict(json.loads(options.report.read_text(encoding="utf-8-sig")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # 入れ子の深すぎる JSON も
         _show(f"{options.report} を診断書として読めません: {error}\n", sys.stderr)
         return 2
     _show(f"{report}\n", sys.stdout)

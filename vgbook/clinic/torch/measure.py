@@ -80,6 +80,12 @@ def measure(subject: Subject, limits: Thresholds) -> Measurement:
     layers = [
         w.record for w in recorder.watched.values() if isfinite(w.record.h) or w.record.overflow
     ]
+    if subject.step and connected and not layers and not any(g is not None for g in grads.values()):
+        raise ValueError(
+            "step は、渡された model で損失を計算してください (lambda m, x: loss(m(x), y) など)。"
+            "診断は写しを渡すので、外で作った model を使うと、何も測れません。"
+            f"受け取った step: {subject.step!r}"
+        )
     measured = Measurement(
         layers, float(value.detach()), recorder, grads, connected, output=subject.output
     )

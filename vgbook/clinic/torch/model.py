@@ -1,7 +1,8 @@
 """PyTorch のモデルの診断。"""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import process_time
 from typing import Any
 
@@ -46,10 +47,10 @@ def diagnose_torch(
     check_arguments(model, x, loss, optimizer, step)
     subject = Subject(model, x, y, loss, step, optimizer)
     # 損失の形の警告などは、試しの学習のたびに出る。判定として報告するので、ここでは出さない
-    with untouched(subject), warnings.catch_warnings():
+    with untouched(subject), _explained(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         torch.manual_seed(0)
-        measured = _measured(subject, limits)
+        measured = measure(subject.copy(), limits)
         certain = certainties(subject, measured)
         found = symptoms(measured.layers, limits)
         report = Diagnosis(measured.layers, [], notes=_notes(subject, measured))
@@ -109,16 +110,17 @@ def _court(
     )
 
 
-def _measured(subject: Subject, limits: Thresholds) -> Measurement:
-    copy = subject.copy()
+@contextmanager
+def _explained() -> Iterator[None]:
+    """モデルや損失の中で起きたエラーに、渡し方のどこを見るかを添える。"""
     try:
-        return measure(copy, limits)
+        yield
     except Exception as error:
         if "more than 1 value per channel" not in str(error):
             error.add_note(
-                "1 回目の順伝播、損失、逆伝播のどれかで起きました。model(x) と loss(出力, y) が"
+                "順伝播、損失、逆伝播のどれかで起きました。model(x) と loss(出力, y) が"
                 "そのままで動くか、x と y がテンソルで、型と形がモデルに合うかを確かめてください。"
-                "step は、損失を返すだけの関数にします。backward と更新は、診断が行います。"
+                "loss も step も、損失を返すだけの関数にします。backward と更新は、診断が行います。"
             )
             raise
         raise ValueError(

@@ -144,7 +144,10 @@ def untouched(subject: Subject) -> Iterator[None]:
     grads = [(p, p.grad) for p in known]
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     eager = Eager()
+    cached = torch.is_autocast_cache_enabled()
     try:
+        # autocast の中で呼ばれると、更新した重みの代わりに、型を変えた写しが使い回される
+        torch.set_autocast_cache_enabled(False)
         for p, _ in grads:
             p.grad = None
         eager.start()
@@ -152,6 +155,7 @@ def untouched(subject: Subject) -> Iterator[None]:
             yield
     finally:
         eager.stop()
+        torch.set_autocast_cache_enabled(cached)
         for p, grad in grads:
             p.grad = grad
         random.setstate(python)

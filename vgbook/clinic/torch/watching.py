@@ -72,6 +72,11 @@ class Watch:
         self._sample: Sample | None = None
 
     def __enter__(self) -> "Watch":
+        if self._handles:
+            raise RuntimeError(
+                "この watch は、もう見張っています。with を 2 重にせず、別に見張るなら watch(model,"
+                f" optimizer) をもう 1 つ作ってください。受け取った watch: {self!r}"
+            )
         self._handles = [self.optimizer.register_step_post_hook(self._after)]
         self._start()
         return self
