@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vgbook import (
     SGD,
+    Activate,
     AdaGrad,
     Adam,
     Affine,
@@ -25,6 +26,7 @@ from vgbook import (
     check_gradients,
     compare_initializers,
     fit,
+    gradient_flow,
     he,
     learning_speed,
     mean_squared_error,
@@ -37,6 +39,7 @@ from vgbook import (
     signals,
     softmax_cross_entropy,
     stack,
+    trace,
     xavier,
 )
 
@@ -263,3 +266,37 @@ def test_a_loss_of_torch_is_refused_by_name():
     torch = pytest.importorskip("torch")
     loss = torch.nn.CrossEntropyLoss()
     refused("loss", lambda: fit(**{**training(), "loss": loss}, progress=False))
+
+
+# ---- 読み込み直したクラス
+
+
+def reloaded(kind):
+    """``importlib.reload`` の後に残る、同じ名前の別のクラス。"""
+    old = type(kind.__name__, kind.__bases__, dict(vars(kind)))
+    old.__module__, old.__qualname__ = kind.__module__, kind.__qualname__
+    return old
+
+
+def before_reload(made):
+    """``made`` と同じ中身の、読み込み直す前に作ったもの。"""
+    old = object.__new__(reloaded(type(made)))
+    for name, value in vars(made).items():
+        object.__setattr__(old, name, value)
+    return old
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument", "call"),
+    [
+        ("Network", "network", lambda: signals(before_reload(network()), X, TARGETS)),
+        ("Network", "network", lambda: trace(before_reload(network()), X, TARGETS)),
+        ("Network", "network", lambda: SGD(0.1).step(before_reload(network()))),
+        ("Activation", "activation", lambda: Activate(before_reload(relu))),
+        ("Initializer", "init", lambda: mlp([2, 3], relu, before_reload(he()), rng=rng())),
+        ("Initializer", "init", lambda: gradient_flow(relu, before_reload(he()), rng=rng())),
+    ],
+)
+def test_what_was_made_before_a_reload_is_told_to_be_made_again(kind, argument, call):
+    assert f"vgbook を読み込み直す前の {kind} なので、作り直して" in refused(argument, call)
+    assert "読み込み直す" not in refused("network", lambda: signals(relu, X, TARGETS))

@@ -89,6 +89,21 @@ def test_a_bad_argument_is_refused_by_name(target, name):
     assert not faults
 
 
+@every_target
+def test_a_missing_or_misspelt_argument_is_named_by_python(target):
+    """必要な引数の忘れと名前の間違いは、Python が断る。知らない名前を黙って受け取る口がない。"""
+    good = good_arguments(target)
+    wrong: list[tuple[str, dict[str, object]]] = [("rgn", good | {"rgn": None})]
+    wrong += [
+        (name, {other: value for other, value in good.items() if other != name})
+        for name, parameter in inspect.signature(target.call).parameters.items()
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+    ]
+    for name, arguments in wrong:
+        with pytest.raises(TypeError, match=f"'{name}'"):
+            target.call(**arguments)
+
+
 # ---- 中身が同じ配列は、どう作っても同じ答えになる
 
 

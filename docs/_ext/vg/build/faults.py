@@ -9,6 +9,7 @@ from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import SphinxError
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,26 @@ def refuse_other_sites(app: Sphinx) -> None:
         raise SystemExit(2)  # 例外なら、Sphinx が自分への報告を求める長い文を足す
 
 
+def refuse_unknown_forms(app: Sphinx) -> None:
+    """doctest や coverage のような、登録のない組み方を断る。Sphinx は、それを例外で知らせる。"""
+    preload = app.preload_builder
+
+    def check(name: str) -> None:
+        try:
+            preload(name)
+        except SphinxError:
+            log.error(
+                "%s という組み方はありません。本は `-b html`、docstring の例は `nox -s doctest`、"
+                "外へのリンクは `-b linkcheck` で調べます。",
+                name,
+            )
+            raise SystemExit(2) from None
+
+    app.preload_builder = check
+
+
 def setup(app: Sphinx) -> None:
+    refuse_unknown_forms(app)
     app.connect("doctree-read", check_stderr)
     app.connect("builder-inited", refuse_other_sites, priority=1)
     app.connect("doctree-resolved", check_tracebacks)
