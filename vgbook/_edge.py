@@ -101,6 +101,15 @@ def check_slice(name: str, value: object) -> None:
         )
 
 
+def came(value: object, kind: type) -> str:
+    """``kind`` でないものを断るときの、受け取った値。読み込み直す前の ``kind`` なら、そう言う。"""
+    wanted = (kind.__module__, kind.__qualname__)
+    classes = [c for v in (value if isinstance(value, list) else [value]) for c in type(v).__mro__]
+    same = any((c.__module__, c.__qualname__) == wanted for c in classes)
+    why = f"vgbook を読み込み直す前の {kind.__name__} なので、作り直してください。" if same else ""
+    return f"{why}受け取った値: {value!r}"
+
+
 def as_array(name: str, value: object) -> Array:
     """``value`` を配列にする。長さのそろわないリストと、隠した値のある配列は断る。"""
     if _is_masked(value):

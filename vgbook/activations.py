@@ -20,7 +20,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vgbook._edge import as_array, as_real, check_callable, check_kinks, check_text, elementwise
+from vgbook._edge import (
+    as_array,
+    as_real,
+    came,
+    check_callable,
+    check_kinks,
+    check_text,
+    elementwise,
+)
 
 __all__ = [
     "Activation",
@@ -102,7 +110,7 @@ def check_activation(name: str, value: object) -> None:
     if not isinstance(value, Activation):
         raise TypeError(
             f"{name} には Activation (relu や leaky_relu(0.01) など) を渡してください。"
-            f"受け取った値: {value!r}"
+            f"{came(value, Activation)}"
         )
 
 

@@ -19,6 +19,7 @@ from vgbook._edge import (
     Array,
     Shape,
     as_real,
+    came,
     check_callable,
     check_count,
     check_numbers,
@@ -212,7 +213,7 @@ def check_init(name: str, value: object) -> None:
     if not inits or not all(isinstance(init, Initializer) for init in inits):
         raise TypeError(
             f"{name} には Initializer (he() など) か、その列を渡してください。"
-            f"受け取った値: {value!r}"
+            f"{came(value, Initializer)}"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from vgbook._edge import Array, Shape, check_count, check_dtype, check_flag, check_rng, signal
+from vgbook._edge import Array, Shape, came, check_count, check_dtype, check_flag, check_rng, signal
 from vgbook._turn import Turn
 from vgbook.activations import Activation, check_activation, identity
 from vgbook.initializers import Initializer
@@ -204,7 +204,7 @@ def check_layered(network: object, name: str = "network") -> None:
     """``network`` が層を正しく並べた `Network` であることを確かめる。"""
     if not isinstance(network, Network) or not network.layers:
         raise TypeError(
-            f"{name} には 1 つ以上の層をもつ Network を渡してください。受け取った値: {network!r}"
+            f"{name} には 1 つ以上の層をもつ Network を渡してください。{came(network, Network)}"
         )
     check_layers(name, network.layers)  # 作った後に足された層も調べる
     for method in ("forward", "backward", "gradients"):
@@ -221,7 +221,7 @@ def check_network(network: object, name: str = "network") -> None:
     """`check_layered` に加えて、アフィン変換の層を含むことを確かめる。"""
     if not isinstance(network, Network) or not network.affines:
         raise TypeError(
-            f"{name} には Affine を含む Network を渡してください。受け取った値: {network!r}"
+            f"{name} には Affine を含む Network を渡してください。{came(network, Network)}"
         )
     check_layered(network, name)
 
@@ -357,7 +357,7 @@ def _check_parts(
     if len(inits) != n_layers or not all(isinstance(init, Initializer) for init in inits):
         raise ValueError(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
-            f"渡してください。受け取った値: {inits!r}"
+            f"渡してください。{came(inits, Initializer)}"
         )
     if norm is None:
         return

@@ -165,8 +165,8 @@ class BatchNorm:
             fits = plain and value.shape == shape
             if not fits or (self.training and not value.flags.writeable):
                 raise ValueError(
-                    f"{name} には、形 {shape} の浮動小数点数の配列 (学習するなら、書き込めるもの) を"
-                    f"入れてください。受け取った値: {value!r}"
+                    f"{name} には、形 {shape} の浮動小数点数の配列を入れてください (学習するなら、"
+                    f"書き込めるもの)。受け取った値: {value!r}"
                 )
 
     def _follow(self, mean: Array, var: Array, n_batch: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array, Shape, check_fraction, check_number, check_positive
+from vgbook._edge import Array, Shape, came, check_fraction, check_number, check_positive
 from vgbook.layers.affine import Layer
 from vgbook.network import Network, check_layered
 
@@ -56,7 +56,7 @@ def root(s: Array) -> Array:
 def pairs(network: object) -> Iterator[tuple[Array, Array]]:
     """学習する配列とその勾配の組。学習のたびに呼ぶので、ネットワークであることだけを確かめる。"""
     if not isinstance(network, Network) or not network.layers:
-        raise TypeError(f"network には層をもつ Network を渡してください。受け取った値: {network!r}")
+        raise TypeError(f"network には層をもつ Network を渡してください。{came(network, Network)}")
     return network.pairs()
 
 
