@@ -403,6 +403,22 @@ def test_a_layer_that_cannot_be_checked_is_not_called_wrong(layer, word, place):
         check_gradients(network, X, LABELS)
 
 
+class Silent(Bank):
+    def __init__(self):
+        self.params, self.grads = {}, {}
+
+    def forward(self, x):
+        """``return`` を書き忘れた層。"""
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_layer_that_returns_nothing_is_named(place):
+    network = mlp([4, 5, 3], tanh, xavier(), rng=rng())
+    network.layers.insert(place, Silent())
+    with pytest.raises(TypeError, match=r"層 .*Silent.* の出力 には実数の配列"):
+        check_gradients(network, X, LABELS)
+
+
 def test_a_layer_in_the_middle_that_overwrites_what_it_receives_is_named():
     """書き換えるのは、前の層の出力。ネットワークの入力は変わらない。"""
     first = Affine(rng().standard_normal((4, 4)))

@@ -74,6 +74,8 @@ FUNCTION = {"整数": 3, "文字列": "f", "配列": X, "None": None}
 LOSS = FUNCTION | {
     "損失だけ": lambda y, t: 0.5,
     "標本ごとの損失": lambda y, t: (np.ones(len(y)), y),
+    "文字の損失": lambda y, t: ("0.5", y),
+    "複素数の損失": lambda y, t: (1j, y),
     "勾配が 1 次元": lambda y, t: (0.5, np.ones(len(y))),
     "勾配が広い": lambda y, t: (0.5, np.ones((2, *y.shape))),
 }

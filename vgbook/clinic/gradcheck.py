@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vgbook._edge import Array, check_positive, check_rows
+from vgbook._edge import Array, check_positive, check_real, check_rows
 from vgbook._progress import progress_bar
 from vgbook.clinic.differences import (
     Differences,
@@ -244,7 +244,7 @@ def _check_inputs_kept(network: Network, x: Array) -> None:
                 "network の層は、受け取った配列を書き換えずに、新しい配列を返さなければなりません。"
                 f"書き換えた層: {layer!r}、受け取った配列の形: {x.shape}"
             )
-        x = y
+        x = check_real(f"network の層 {layer!r} の出力", y)
 
 
 def _compare(name: str, point: Point, grad: Array, rounding: float, h: float | None) -> Check:

@@ -48,6 +48,8 @@ def loss_and_gradient(loss: Loss, y: Array, labels: Any) -> tuple[Any, Array]:
             "なら 1 つの数) でなければなりません。"
             f"受け取った形: {np.shape(dy)} と {np.shape(value)}"
         )
+    if np.asarray(value).dtype.kind not in "iuf":
+        raise TypeError(f"loss の返す損失は、実数でなければなりません。受け取った値: {value!r}")
     return value, dy
 
 
