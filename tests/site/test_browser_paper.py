@@ -9,7 +9,7 @@ import matplotlib_fontja
 import pytest
 from browsing import OVERFLOW, opened
 
-from vg.manuscript import DOCS
+from vg.manuscript import DOCS, Manuscript
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,6 +23,8 @@ WRITTEN = sorted(
     for path in DOCS.rglob("*.md")
     if not path.relative_to(DOCS).parts[0].startswith("_") and path.name != "README.md"
 )
+ILLUSTRATED = {f"{page.name}.html" for page in Manuscript().chapters}
+ILLUSTRATED |= {"notes.html", "reproduction.html"}
 NARROW = """() => [...document.querySelectorAll("article td")].filter((cell) => {
     const inside = document.createRange();
     inside.selectNodeContents(cell);
@@ -64,6 +66,12 @@ article :not(.katex, .katex *) { font-family: letters !important }"""
 WIDE = """() => [...document.querySelectorAll(".table-wrapper")].filter((box) =>
     box.scrollWidth > box.clientWidth + 1
 ).map((box) => box.textContent.trim().replace(/\\s+/g, " ").slice(0, 40))"""
+
+FIRST_PICTURE = """() => {
+    const pictures = [...document.querySelectorAll("article :is(figure, .vg-figure, .stepper)")];
+    const seen = pictures.filter((box) => box.checkVisibility() && box.offsetHeight > 40);
+    return Math.min(...seen.map((box) => box.getBoundingClientRect().top + scrollY));
+}"""
 
 PRINTED = """() => {
     dispatchEvent(new Event("beforeprint"));
@@ -120,6 +128,8 @@ def test_a_page_is_set_like_a_book_on_every_width_and_on_paper(
         assert page.evaluate(OVERFLOW) <= 0, f"{width} で横にはみ出す"
         for check, fault in FAULTS.get(width, {}).items():
             assert page.evaluate(check) == [], f"{width} で{fault}"
+        if width == 390 and name in ILLUSTRATED:
+            assert page.evaluate(FIRST_PICTURE) <= 2 * 844, "電話の画面 2 つのうちに、絵がない"
     page.emulate_media(media="print")
     assert page.evaluate(PRINTED) == []
     assert troubles == []

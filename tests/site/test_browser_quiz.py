@@ -261,14 +261,19 @@ def test_everything_can_be_read_without_a_script(opened: Open, name: str):
             assert "正解は" in quiz.locator(".quiz-answer").inner_text()
 
 
+ANSWER_ALL = """() => [...document.querySelectorAll(".quiz")].map((quiz) => {
+    const inputs = [...quiz.querySelectorAll("fieldset input")];
+    if (quiz.dataset.kind === "number") inputs[0].value = "1";
+    else for (const _ of quiz.dataset.right.split(" ")) inputs.shift().checked = true;
+    quiz.querySelector(".quiz-bar button").click();
+    return quiz.querySelector("[role=status]").textContent;
+})"""
+
+
 def answer_all(page: "Page") -> None:
-    for quiz in page.locator(".quiz").all():
-        if quiz.get_attribute("data-kind") == "number":
-            quiz.locator("input").fill("1")
-            quiz.get_by_role("button").click()
-        else:
-            answer(quiz, *range(1, len(right_of(quiz)) + 1))
-        assert "正解です。" in say(quiz)
+    """どの問題にも答える。1 つずつ押して答えることは、ほかの試験が確かめる。"""
+    said = page.evaluate(ANSWER_ALL)
+    assert [text for text in said if "正解です。" not in text] == []
 
 
 @pytest.mark.parametrize("name", PAGES)
