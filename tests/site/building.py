@@ -8,17 +8,24 @@ import os
 import subprocess
 import sys
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 PRELOADED = ("sphinx.cmd.build", "sphinx.builders.html", "myst_nb.sphinx_ext", "furo", "matplotlib")
 
 
-def sphinx(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """新しいプロセスで ``sphinx-build`` を走らせ、終わりの番号と、印刷したものを返す。"""
+def start(arguments: list[str], folder: Path) -> BaseProcess:
+    """新しいプロセスで ``sphinx-build`` を走らせ始める。"""
     context = get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     process = context.Process(target=run, args=(arguments, folder))
     process.start()
+    return process
+
+
+def sphinx(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """``sphinx-build`` を走らせ、終わりの番号と、印刷したものを返す。"""
+    process = start(arguments, folder)
     process.join()
     printed = [Path(folder, name).read_text(encoding="utf-8") for name in ("stdout", "stderr")]
     return subprocess.CompletedProcess(arguments, process.exitcode or 0, *printed)
