@@ -381,9 +381,10 @@ OF_THE_BOOK = {"checks", "docutils", "myst_nb", "playwright", "quickjs", "sphinx
     "path", sorted((ROOT / "tests" / "package").glob("*.py")), ids=lambda p: p.name
 )
 def test_the_tests_of_the_package_need_neither_sphinx_nor_pytorch_to_collect(path: Path):
+    module = ast.parse(path.read_text(encoding="utf-8"))
     loaded = {
         name.partition(".")[0]
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in module.body
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in (
             [node.module or ""]
@@ -392,6 +393,27 @@ def test_the_tests_of_the_package_need_neither_sphinx_nor_pytorch_to_collect(pat
         )
     }
     assert loaded.isdisjoint(OF_THE_BOOK)
+    if "peers" in loaded:
+        assert not used_on_import(module, "torch")  # peers の torch は、なければ、使う所で止まる
+
+
+LATER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+def used_on_import(node: ast.AST, name: str) -> bool:
+    """読み込むだけで ``name`` の中を見るか。関数の中は後で、飾りと既定値はすぐに走る。
+
+    >>> used_on_import(ast.parse("def test(): torch.ones(3)"), "torch")
+    False
+    >>> used_on_import(ast.parse("@mark(torch.float16)" + chr(10) + "def test(): ..."), "torch")
+    True
+    """
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return node.value.id == name
+    body = node.body if isinstance(node, LATER) else []
+    skipped = body if isinstance(body, list) else [body]
+    parts = [part for part in ast.iter_child_nodes(node) if part not in skipped]
+    return any(used_on_import(part, name) for part in parts)
 
 
 def test_every_activation_is_in_the_table_of_the_tests():
