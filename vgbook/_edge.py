@@ -142,7 +142,14 @@ def check_real(name: str, value: object) -> Array:
     """``value`` が実数の配列であることを確かめて、float32 か float64 の配列で返す。"""
     array = as_array(name, value)
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} には実数の配列を渡してください。受け取った dtype: {array.dtype}")
+        hint = (
+            f"疎行列なら {name}.toarray()、要素が数なら np.asarray({name}, float) で変わります。"
+            if array.dtype.kind == "O"
+            else ""
+        )
+        raise TypeError(
+            f"{name} には実数の配列を渡してください。{hint}受け取った dtype: {array.dtype}"
+        )
     return as_float(array)
 
 
@@ -304,11 +311,11 @@ def check_labels(name: str, labels: object, *, size: int, classes: float = math.
             f"受け取った形: {array.shape}"
         )
     if array.dtype.kind not in "iu":
-        hint = (
-            f"番号が実数や真偽値なら {name}.astype(int) で変わります。"
-            if array.dtype.kind in "fb"
-            else ""
-        )
+        hint = ""
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            hint = f"値の欠けた標本 (NaN) が {np.isnan(array).sum()} 個あるので、除いてください。"
+        elif array.dtype.kind in "fb":
+            hint = f"番号が実数や真偽値なら {name}.astype(int) で変わります。"
         raise TypeError(
             f"{name} には整数の配列を渡してください。{hint}受け取った dtype: {array.dtype}"
         )

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from vgbook import (
     SGD,
@@ -260,6 +262,30 @@ def test_labels_of_another_form_are_told_how_to_change(loss, labels, advice):
     net = mlp([N_IN, 5, 1 if loss is not softmax_cross_entropy else N_OUT], relu, he(), rng=rng())
     bad = {"network": net, "loss": loss, "x_test": None, "labels_test": None, "labels": labels}
     assert advice in refused("labels", lambda: fit(**{**training(), **bad}, progress=False))
+
+
+def test_labels_with_missing_values_are_told_so():
+    """``astype(int)`` は、NaN を大きな負の番号にしてしまう。"""
+    holes = np.where(LABELS == 1, np.nan, LABELS)
+    message = refused("labels", lambda: fit(**{**training(), "labels": holes}, progress=False))
+    assert "値の欠けた標本 (NaN) が 2 個" in message
+    assert "astype" not in message
+
+
+@pytest.mark.parametrize(
+    ("objects", "change"),
+    [
+        (sparse.csr_array(X), lambda x: x.toarray()),
+        (np.array([[Decimal(float(v)) for v in row] for row in X]), lambda x: np.asarray(x, float)),
+    ],
+    ids=["疎行列", "Decimal"],
+)
+def test_objects_are_told_how_to_become_numbers(objects, change):
+    net = network()
+    message = refused("x", lambda: net.forward(objects))
+    assert "x.toarray()" in message
+    assert "np.asarray(x, float)" in message
+    np.testing.assert_array_equal(net.forward(change(objects)), net.forward(X))
 
 
 def test_a_loss_of_torch_is_refused_by_name():
