@@ -171,12 +171,14 @@ def check_positive(name: str, value: object, *, many: bool = False) -> None:
         raise ValueError(f"{name} には正の有限な実数を渡してください。受け取った値: {value!r}")
 
 
-def check_fraction(name: str, value: object) -> None:
-    """``value`` が 0 以上 1 未満の実数であることを確かめる。"""
-    if not 0 <= as_real(value) < 1:
+def check_fraction(name: str, value: object) -> float:
+    """``value`` が 0 以上 1 未満の実数であることを確かめて float で返す。"""
+    number = as_real(value)
+    if not 0 <= number < 1:
         raise ValueError(
             f"{name} には 0 以上 1 未満の実数を渡してください。受け取った値: {value!r}"
         )
+    return number
 
 
 def check_numbers(name: str, value: object, *, least: float = -math.inf) -> Array | float:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -326,3 +327,24 @@ def before_reload(made):
 def test_what_was_made_before_a_reload_is_told_to_be_made_again(kind, argument, call):
     assert f"vgbook を読み込み直す前の {kind} なので、作り直して" in refused(argument, call)
     assert "読み込み直す" not in refused("network", lambda: signals(relu, X, TARGETS))
+
+
+# ---- 割合は、どの実数の型でもよい
+
+
+@pytest.mark.parametrize("kind", [Fraction, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda half: Momentum(0.1, momentum=half),
+        lambda half: RMSProp(0.1, alpha=half),
+        lambda half: Adam(0.1, betas=[half, half]),
+    ],
+    ids=["Momentum", "RMSProp", "Adam"],
+)
+def test_a_fraction_of_any_real_type_trains_the_same(rule, kind):
+    losses = [fit(**{**training(), "optimizer": rule(half)}).loss for half in (0.5, kind(0.5))]
+    np.testing.assert_array_equal(*losses)
+    norms = [BatchNorm(N_IN, momentum=half) for half in (0.5, kind(0.5))]
+    np.testing.assert_array_equal(*(norm.forward(X) for norm in norms))
+    np.testing.assert_array_equal(*(norm.running_var for norm in norms))

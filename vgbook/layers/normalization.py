@@ -112,7 +112,7 @@ class BatchNorm:
     ) -> None:
         check_count("n", n)
         check_positive("eps", eps)
-        check_fraction("momentum", momentum)
+        momentum = check_fraction("momentum", momentum)
         check_flag("unbiased", unbiased)
         check_number("running_var", running_var, least=0)
         dtype = check_dtype(dtype)

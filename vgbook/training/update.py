@@ -154,7 +154,7 @@ def _checked(name: str, value: Any) -> Any:
             check_positive(name, value, many=True)
             return np.array(value, float) if np.ndim(value) else float(value)
         case "momentum" | "alpha":
-            check_fraction(name, value)
+            return check_fraction(name, value)
         case "eps" | "max_norm":
             check_positive(name, value)
         case "weight_decay":
@@ -164,6 +164,5 @@ def _checked(name: str, value: Any) -> Any:
                 raise ValueError(
                     f"betas には 2 つの実数の組を渡してください。受け取った値: {value!r}"
                 )
-            for beta in value:
-                check_fraction("betas の各要素", beta)
+            return tuple(check_fraction("betas の各要素", beta) for beta in value)
     return value
