@@ -39,6 +39,14 @@ OVERFLOW = """() => {
     return most("html, body, .page, .main, .content");
 }"""
 
+SMALL = """() => [...document.querySelectorAll("a, button, input, summary")].filter((box) => {
+    const { width, height, right, left } = box.getBoundingClientRect();
+    const line = getComputedStyle(box).display === "inline"; // 文の中のリンクは、行の高さ
+    const label = box.matches("input") && box.closest("label"); // 札の全体が押せる
+    return box.checkVisibility() && height && !line && !label && right > 0 && left < innerWidth
+      && (width < 24 || height < 24);
+}).map((box) => box.outerHTML.slice(0, 80))"""
+
 
 @contextmanager
 def opened(chromium: "Browser", width: int) -> "Iterator[tuple[Page, list[str]]]":

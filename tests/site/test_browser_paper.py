@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib_fontja
 import pytest
-from browsing import OVERFLOW, opened
+from browsing import OVERFLOW, SMALL, opened
 
 from vg.manuscript import DOCS, Manuscript
 
@@ -95,6 +95,7 @@ FAULTS = {
         SCROLLING: "横に動かさないと読めないコードがある",
         SPLIT: "短い式が 2 行に分かれている",
         WORDS: "名前が、語の途中で 2 行に分かれている",
+        SMALL: "指で押すには小さすぎるものがある",
     },
     1280: {SCROLLING: "横に動かさないと読めないコードがある"},
 }

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from browsing import SMALL
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -144,16 +145,8 @@ def test_nothing_slides_for_a_reader_who_wants_no_motion(
     assert (moving == 0) == (motion == "reduce")
 
 
-SMALL = """() => [...document.querySelectorAll("a, button, input, summary")].filter((box) => {
-    const { width, height, right, left } = box.getBoundingClientRect();
-    const line = getComputedStyle(box).display === "inline"; // 文の中のリンクは、行の高さ
-    const label = box.matches("input") && box.closest("label"); // 札の全体が押せる
-    return box.checkVisibility() && height && !line && !label && right > 0 && left < innerWidth
-      && (width < 24 || height < 24);
-}).map((box) => box.outerHTML.slice(0, 80))"""
-
-
-@pytest.mark.parametrize("name", [*KINDS, "part4/batchnorm", "quiz/part2", "notes"])
+# 原稿のある頁は、どれも test_browser_paper.py が調べる
+@pytest.mark.parametrize("name", ["api/layers.affine", "search"])
 def test_whatever_is_pressed_is_wide_enough_for_a_finger(site: str, chromium: "Browser", name: str):
     with opened(chromium, f"{site}{name}.html", viewport={"width": 390, "height": 844}) as page:
         assert page.evaluate(SMALL) == []
