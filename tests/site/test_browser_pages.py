@@ -81,6 +81,9 @@ def test_page_can_be_read_by_everyone(
         shifts = page.evaluate("shifts")
         assert page.evaluate(OVERFLOW) <= 0, "横にはみ出す"
         assert sum(value for value, _ in shifts) <= MOST_SHIFT, shifts
+        page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+        assert faint(page) == []  # 広い画面にだけある目次の字も、どちらの明るさでも読める
+        page.emulate_media(color_scheme=scheme)
         assert violations(page) == []
     assert troubles == []
 
