@@ -88,6 +88,24 @@ def test_page_can_be_read_by_everyone(
     assert troubles == []
 
 
+def test_the_tools_beside_the_title_have_their_place_before_the_scripts_run(
+    site: str, chromium: "Browser"
+):
+    """長い題が、スクリプトの動いた後に折り返して、本文を下げることがない。"""
+    held: list[Route] = []
+    with opened(chromium, 1280) as (page, _):
+        page.route(FIRST_SCRIPT, lambda route: held.append(route))
+        page.goto(site + "index.html", wait_until="commit")
+        page.evaluate(DRAWN)
+        tools = page.locator(".content-icon-container")
+        place = tools.bounding_box()
+        while not held:
+            page.wait_for_timeout(10)
+        held[0].continue_()
+        page.wait_for_load_state()
+        assert tools.bounding_box() == place
+
+
 class Slow(Quiet):
     """見た目の決まりは手元にあって、本文が、最初の表の終わりまで 1 KB ずつ届く、遅い回線。"""
 
