@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -53,8 +54,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("name", names)
 
 
-def arrive(page: "Page", url: str) -> None:
-    """頁を 1 度描いてから、スクリプトが動く。遅い計算機や回線で読むときの順。"""
+@contextmanager
+def drawn(page: "Page", url: str) -> Iterator[None]:
+    """頁を 1 度描いたところ。出るときに、スクリプトが動く。遅い計算機や回線で読むときの順。"""
     held: list[Route] = []
 
     def hold(route: "Route") -> None:
@@ -64,6 +66,7 @@ def arrive(page: "Page", url: str) -> None:
     page.route(FIRST_SCRIPT, hold)
     page.goto(url, wait_until="commit")
     page.evaluate(DRAWN)
+    yield
     while not held:
         page.wait_for_timeout(10)
     held[0].continue_()
@@ -76,7 +79,8 @@ def test_page_can_be_read_by_everyone(
 ):
     with opened(chromium, width) as (page, troubles):
         page.emulate_media(color_scheme=scheme)
-        arrive(page, site + name)
+        with drawn(page, site + name):
+            pass
         page.evaluate(READ_TO_THE_END)
         shifts = page.evaluate("shifts")
         assert page.evaluate(OVERFLOW) <= 0, "横にはみ出す"
@@ -92,17 +96,10 @@ def test_the_tools_beside_the_title_have_their_place_before_the_scripts_run(
     site: str, chromium: "Browser"
 ):
     """長い題が、スクリプトの動いた後に折り返して、本文を下げることがない。"""
-    held: list[Route] = []
     with opened(chromium, 1280) as (page, _):
-        page.route(FIRST_SCRIPT, lambda route: held.append(route))
-        page.goto(site + "index.html", wait_until="commit")
-        page.evaluate(DRAWN)
         tools = page.locator(".content-icon-container")
-        place = tools.bounding_box()
-        while not held:
-            page.wait_for_timeout(10)
-        held[0].continue_()
-        page.wait_for_load_state()
+        with drawn(page, site + "index.html"):
+            place = tools.bounding_box()
         assert tools.bounding_box() == place
 
 
@@ -149,7 +146,8 @@ def test_a_script_that_pushes_the_text_is_seen(site: str, chromium: "Browser", w
     push = 'document.querySelector("article").prepend("後から入る行")'
     with opened(chromium, width) as (page, _):
         page.route("**/book.js*", lambda route: route.fulfill(body=push))
-        arrive(page, f"{site}index.html")
+        with drawn(page, f"{site}index.html"):
+            pass
         page.evaluate(READ_TO_THE_END)
         shifts = page.evaluate("shifts")
     assert sum(value for value, _ in shifts) > MOST_SHIFT
