@@ -95,6 +95,18 @@ def test_formulas_are_mathml_and_nothing_has_to_be_opened(documents):
     assert formulas > 1000
 
 
+def test_what_html_leaves_empty_is_empty_in_the_epub(documents):
+    """HTML を読む libxml2 は ``wbr`` を知らず、続きの字をその中に入れる。EPUB は、それを許さない。"""
+    void = [f"{XHTML}{name}" for name in ("br", "col", "hr", "img", "input", "source", "wbr")]
+    filled = {
+        f"{name}: {box.tag.removeprefix(XHTML)}"
+        for name, document in documents.items()
+        for box in document.iter(*void)
+        if box.text or len(box)
+    }
+    assert filled == set()
+
+
 def test_the_answers_are_in_the_epub(book: Path, archive: zipfile.ZipFile):
     quiz = html.fromstring((book / "quiz.html").read_bytes())
     answers = quiz.cssselect("details.sd-dropdown p")
