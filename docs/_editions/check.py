@@ -56,7 +56,8 @@ def pdf_faults(pdf: Path, site: Path) -> Iterator[str]:
     if not reader.outline:
         yield "しおりがありません"
     first = starts(pdf)
-    table = texts[1]  # 目次は 1 頁に収める
+    begin = min((number for number in first.values() if number > 2), default=3)
+    table = "".join(texts[1 : begin - 1])  # 表紙の次から、最初の頁まで
     for part in parts:
         for page in part.pages:
             number = first.get(page.name)

@@ -56,6 +56,14 @@ def mathml(body: HtmlElement) -> None:
         formula.getparent().replace(formula, math)
 
 
+def drawn(body: HtmlElement) -> None:
+    """その場で、頁に書き込まれた絵を SVG の要素にする。HTML を読むと、名前の大文字が失われる。"""
+    for picture in body.iter("svg"):
+        picture.set("xmlns", "http://www.w3.org/2000/svg")
+        if box := picture.attrib.pop("viewbox", None):
+            picture.set("viewBox", box)
+
+
 def xhtml(page: Page, names: set[str]) -> str:
     up = "../" * page.name.count("/")
 
@@ -67,6 +75,7 @@ def xhtml(page: Page, names: set[str]) -> str:
 
     body = relink(page, address)
     mathml(body)
+    drawn(body)
     for element in body.iter(etree.Element):
         for name in element.attrib:
             if name.startswith("data-") or name == "align":
@@ -127,7 +136,9 @@ def files(site: Path) -> dict[str, bytes]:
 def item(name: str, content: bytes, order: int) -> str:
     kind = TYPES.get(Path(name).suffix, "application/xhtml+xml")
     properties = ["nav"] if name == "nav.xhtml" else []
-    properties += ["mathml"] if kind.startswith("application") and b"<math" in content else []
+    if kind.startswith("application"):
+        parts = {"mathml": b"<math", "svg": b"<svg"}
+        properties += [part for part, tag in parts.items() if tag in content]
     extra = f' properties="{" ".join(properties)}"' if properties else ""
     return f'<item id="i{order}" href="{name}" media-type="{kind}"{extra}/>'
 

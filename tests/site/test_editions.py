@@ -96,7 +96,7 @@ def test_formulas_are_mathml_and_nothing_has_to_be_opened(documents):
 
 
 def test_what_html_leaves_empty_is_empty_in_the_epub(documents):
-    """HTML を読む libxml2 は ``wbr`` を知らず、続きの字をその中に入れる。EPUB は、それを許さない。"""
+    """HTML を読む libxml2 は ``wbr`` を知らず、続きの字をその中に入れる。"""
     void = [f"{XHTML}{name}" for name in ("br", "col", "hr", "img", "input", "source", "wbr")]
     filled = {
         f"{name}: {box.tag.removeprefix(XHTML)}"
@@ -105,6 +105,13 @@ def test_what_html_leaves_empty_is_empty_in_the_epub(documents):
         if box.text or len(box)
     }
     assert filled == set()
+
+
+def test_pictures_written_in_a_page_are_svg_in_the_epub(documents):
+    drawn = [box for document in documents.values() for box in document.iter("{*}svg")]
+    assert {box.tag for box in drawn} == {"{http://www.w3.org/2000/svg}svg"}
+    assert any(box.get("viewBox") for box in drawn)
+    assert not any(box.get("viewbox") for box in drawn)
 
 
 def test_the_answers_are_in_the_epub(book: Path, archive: zipfile.ZipFile):
