@@ -134,7 +134,10 @@ def chromium() -> "Iterator[Browser]":
         browser = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
         )
-        if not browser.new_page().evaluate(JAPANESE):
+        page = browser.new_page()
+        readable = page.evaluate(JAPANESE)
+        page.close()
+        if not readable:
             unavailable(
                 "和文の字がありません。字の幅が読者の画面と違うので、"
                 "`apt-get install fonts-noto-cjk` などで入れてください。"
