@@ -49,17 +49,23 @@ Array = np.ndarray
 
 
 def training(
-    title: str, tasks: list[Training], d: Dataset, ours: Callable[[], list[Array]]
+    title: str, draw: Callable[[], list[Training]], d: Dataset, ours: Callable[[], list[Array]]
 ) -> Contest:
+    """誰もが、重みとミニバッチを引くところから始める (下限は、引いた後から)。"""
+    tasks = draw()
+
+    def drawn(train: Callable[..., Any], *args: Any) -> Callable[[], Any]:
+        return lambda: train(draw(), *args)
+
     runs: dict[str, Callable[[], Any]] = {
         FLOOR: partial(training_products, tasks, d.x_train),
         OURS: ours,
-        PLAIN: partial(train_one_by_one, tasks, d.x_train, d.labels_train, threads=1),
-        SPREAD: partial(train_one_by_one, tasks, d.x_train, d.labels_train),
-        EAGER: partial(with_torch.train_eager, tasks, d),
-        VMAP: partial(with_torch.train_vmap, tasks, d),
-        JAX: partial(with_jax.train, tasks, d),
-        COMPILED: partial(afresh, partial(with_jax.train, tasks, d)),
+        PLAIN: drawn(train_one_by_one, d.x_train, d.labels_train, 1),
+        SPREAD: drawn(train_one_by_one, d.x_train, d.labels_train),
+        EAGER: drawn(with_torch.train_eager, d),
+        VMAP: drawn(with_torch.train_vmap, d),
+        JAX: drawn(with_jax.train, d),
+        COMPILED: partial(afresh, drawn(with_jax.train, d)),
     }
     short = [task._replace(batches=task.batches[:FIRST]) for task in tasks]
     exact = train_one_by_one(short, d.x_train.astype(float), d.labels_train)
@@ -116,7 +122,7 @@ def sweep(updates: int) -> Contest:
         return [grid.plain.loss[0], grid.normalized.loss[0]]
 
     title = f"6.3.2: 32 個のネットワーク、{updates} 回の更新"
-    return training(title, batch_norm_sweep(updates), data(), ours)
+    return training(title, partial(batch_norm_sweep, updates), data(), ours)
 
 
 def comparison(updates: int, seeds: int) -> Contest:
@@ -132,7 +138,7 @@ def comparison(updates: int, seeds: int) -> Contest:
         return list(history.loss)
 
     title = f"6.2.4: 3 つの初期値、{seeds} 個の種、{updates} 回の更新"
-    return training(title, initializer_comparison(updates, seeds), data(), ours)
+    return training(title, partial(initializer_comparison, updates, seeds), data(), ours)
 
 
 def layered(depth: int, width: int, updates: int) -> Contest:
@@ -147,7 +153,7 @@ def layered(depth: int, width: int, updates: int) -> Contest:
         parts = [slice(i, i + step) for i in range(0, 16, step)]
         return [np.concatenate(in_threads(fit_part, [(tasks[0], p, d) for p in parts]), axis=-1)]
 
-    contest = training(f"深さ {depth}、幅 {width}", tasks, d, ours)
+    contest = training(f"深さ {depth}、幅 {width}", lambda: tasks, d, ours)
     kept = {name: contest.runs[name] for name in (FLOOR, OURS, PLAIN, SPREAD, EAGER, JAX)}
     return contest._replace(runs=kept)
 

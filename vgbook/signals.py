@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,15 +76,43 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
         )
     _check_members(network, x, d_output)
     outputs, gradients = trace(network, x, d_output)
-    starts = [i for i, layer in enumerate(network) if isinstance(layer, Affine)]
-    ends = [*(i - 1 for i in starts[1:]), len(network) - 1]
-    spans = list(zip(starts, ends, strict=True))
+    spans = blocks(network)
     return Signals(
-        h=[outputs[end] for end in ends],
-        z=[_preactivation(network, outputs, start, end) for start, end in spans],
-        delta=[gradients[start] for start in starts],
-        dW=[network[start].grads["W"] for start in starts],
+        h=[outputs[span.stop - 1] for span in spans],
+        z=[_preactivation(network, outputs, span) for span in spans],
+        delta=[gradients[span.start] for span in spans],
+        dW=[network[span.start].grads["W"] for span in spans],
     )
+
+
+def blocks(network: Network) -> list[range]:
+    """層の番号を、アフィン変換から次のアフィン変換の手前までに区切る。
+
+    Parameters
+    ----------
+    network : Network
+        調べるネットワーク。
+
+    Returns
+    -------
+    list of range
+
+    Raises
+    ------
+    TypeError
+        ``network`` が Affine を含む Network でないとき。
+    ValueError
+        同じ層が 2 度現れるとき。
+
+    Examples
+    --------
+    >>> from vgbook.activations import relu
+    >>> blocks(Network([Affine(np.eye(2)), Activate(relu), Affine(np.eye(2))]))
+    [range(0, 2), range(2, 3)]
+    """
+    check_network(network)
+    starts = [i for i, layer in enumerate(network) if isinstance(layer, Affine)]
+    return [range(*span) for span in pairwise([*starts, len(network)])]
 
 
 def _check_members(network: Network, x: Array, d_output: Array) -> None:
@@ -156,11 +185,11 @@ def _like_output(d_output: Array, output: Array) -> Array:
         ) from None
 
 
-def _preactivation(network: Network, outputs: list[Array], start: int, end: int) -> Array:
-    for layer in network.layers[start : end + 1]:
-        if isinstance(layer, Activate):
+def _preactivation(network: Network, outputs: list[Array], span: range) -> Array:
+    for i in span:
+        if isinstance(layer := network[i], Activate):
             return layer.z
-    return outputs[end]
+    return outputs[span.stop - 1]
 
 
 def per_layer(measure: Callable[[Array], Array], layers: Sequence[Array]) -> Array:

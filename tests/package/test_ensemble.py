@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from vgbook.activations import Activation, relu, tanh
-from vgbook.ensemble.chunks import CACHE, chunk_size, footprint, over_members, take
+from vgbook.ensemble.chunks import CHUNK_BYTES, chunk_size, footprint, over_members, take
 from vgbook.ensemble.seeds import over_seeds
 from vgbook.experiments.datasets import Dataset, gaussian
 from vgbook.experiments.flow import gradient_flow, measure
@@ -136,9 +136,9 @@ def test_the_chunk_does_not_change_a_bit(name, chunk):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_member_in_a_chunk_is_the_member_trained_in_one_stack(name, monkeypatch):
     """チャンクに分けない 1 つの集団が、もとの答えである。"""
-    monkeypatch.setattr("vgbook.ensemble.chunks.CACHE", 10**12)
+    monkeypatch.setattr("vgbook.ensemble.chunks.CHUNK_BYTES", 10**12)
     whole = EXPERIMENTS[name](rng=rng(), seeds=2)
-    monkeypatch.setattr("vgbook.ensemble.chunks.CACHE", 1)
+    monkeypatch.setattr("vgbook.ensemble.chunks.CHUNK_BYTES", 1)
     assert_same_bits(EXPERIMENTS[name](rng=rng(), seeds=2), whole)
 
 
@@ -437,7 +437,7 @@ def test_dask_gets_the_data_of_an_experiment_once_and_not_with_everychunk_size(t
 
 def test_chunks_fit_the_cache_and_are_dealt_evenly_to_the_cpus(monkeypatch):
     monkeypatch.setattr("vgbook.ensemble.chunks.cpus", lambda: 4)
-    fits = CACHE // 3  # 1 つのチャンクに 3 個まで
+    fits = CHUNK_BYTES // 3  # 1 つのチャンクに 3 個まで
     assert chunk_size(16, fits, seeds=1) == 2  # 8 つのチャンクを 4 つの CPU に 2 つずつ
     assert chunk_size(16, fits, seeds=2) == 3  # 6 つのチャンクと 2 つの seed で、3 つずつ
     assert chunk_size(16, fits, seeds=4) == 3

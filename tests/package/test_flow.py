@@ -1,14 +1,16 @@
 """信号の流れ: 分散の理論と、6.2.2・6.2.3 について本が述べることを、種をまたいで確かめる。"""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
 import vgbook.experiments.flow as flow_module
-from vgbook.activations import identity, relu, sigmoid, tanh
-from vgbook.experiments.flow import activation_distribution, gradient_flow
+from vgbook.activations import Activation, identity, relu, sigmoid, tanh
+from vgbook.experiments.flow import activation_distribution, gradient_flow, measure
 from vgbook.initializers import he, normal, stack, xavier
-from vgbook.layers.normalization import BatchNorm
+from vgbook.layers.normalization import BatchNorm, LayerNorm
 from vgbook.signals import per_layer, rms
 
 
@@ -125,23 +127,46 @@ def test_rms_of_a_member_does_not_depend_on_its_neighbours():
         assert rms(a)[i] == rms(a[i])
 
 
-def test_spreads_are_standard_deviations():
-    flow = gradient_flow(identity, xavier(), rng=rng(), depth=1, width=10, samples=50, seeds=1)
-    one = activation_distribution(
-        identity, xavier(), rng=rng().spawn(1)[0], depth=1, width=10, samples=50
-    )
-    h = one.h[0]
-    assert flow.h_std.item() == pytest.approx(h.std())
-    assert flow.h_data_std.item() == pytest.approx(np.sqrt(h.var(axis=0).mean()))
-    assert flow.h.item() == pytest.approx(np.sqrt(np.mean(h**2)))
+@pytest.mark.parametrize("norm", [None, BatchNorm])
+@pytest.mark.parametrize("activation", [identity, relu, sigmoid])
+def test_the_sizes_are_those_of_the_signals(activation, norm):
+    """測りながら流した大きさは、流し終えてから信号そのもので測った大きさと同じ。"""
+    options = {"depth": 3, "width": 10, "samples": 50, "norm": norm}
+    flow = gradient_flow(activation, xavier(), rng=rng(), seeds=1, **options)
+    one = activation_distribution(activation, xavier(), rng=rng().spawn(1)[0], **options)
+    sizes = {
+        "h": [np.sqrt(np.mean(h**2)) for h in one.h],
+        "h_std": [h.std() for h in one.h],
+        "h_data_std": [np.sqrt(h.var(axis=0).mean()) for h in one.h],
+        "delta": [np.sqrt(np.mean(delta**2)) for delta in one.delta],
+        "dW": [np.sqrt(np.mean(dW**2)) for dW in one.dW],
+    }
+    for name, expected in sizes.items():
+        np.testing.assert_allclose(getattr(flow, name)[0], expected, rtol=1e-12)
 
 
-def test_the_memory_of_every_layer_is_counted_before_the_run(monkeypatch):
-    """行列は depth 枚、信号は層ごとに 6 つ (`footprint`)。"""
+@pytest.mark.parametrize("size", [1e-200, 1e200, np.inf, np.nan])
+def test_the_spread_survives_numbers_whose_squares_leave_the_range_of_floats(size):
+    """+∞ や NaN の出力から、有限の広がりは作らない。"""
+    push = Activation("push", lambda z: size * np.sign(z), np.ones_like)
+    flow = gradient_flow(push, he(), rng=rng(), depth=2, width=8, samples=30, seeds=2)
+    first = flow.h_std[:, 0]
+    np.testing.assert_allclose(first, size if size < np.inf else np.nan, rtol=0.1)
+    np.testing.assert_allclose(flow.h[:, 0], abs(size), rtol=1e-12)
+
+
+@pytest.mark.parametrize("norm", [None, BatchNorm, LayerNorm])
+@pytest.mark.parametrize("samples", [20, 200])
+def test_the_memory_is_known_before_the_run(monkeypatch, norm, samples):
     asked = []
     monkeypatch.setattr(flow_module, "over_members", lambda *_, nbytes, **__: asked.append(nbytes))
-    gradient_flow(relu, he(), rng=rng(), depth=4, width=10, samples=5)
-    assert asked == [8 * (3 * 4 * 10 * 10 + 6 * 5 * 4 * 10)]
+    options = {"depth": 30, "width": 100, "samples": samples, "norm": norm}
+    gradient_flow(relu, he(), rng=rng(), **options)
+    tracemalloc.start()
+    measure(relu, he(), rng(), **options)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.8 * asked[0] < most < 1.2 * asked[0]
 
 
 @pytest.mark.parametrize("name", ["depth", "width", "samples", "seeds"])

@@ -1,4 +1,4 @@
-"""チャンク: 集団を、キャッシュに収まる大きさに切り分けて走らせる。"""
+"""チャンク: 集団を、決まった大きさのメモリーに収まるように切り分けて走らせる。"""
 
 import math
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from vgbook.ensemble.jobs import Run, cpus
 from vgbook.ensemble.results import run_all
 from vgbook.initializers import Initializer, check_init
 
-CACHE = 64 * 2**20
+CHUNK_BYTES = 128 * 2**20
 """1 つのチャンクが使うメモリーの目安 [バイト]。大きいほど、チャンクごとに乱数列を引き直す手間が
-減り、キャッシュからあふれると配列の読み書きが遅くなります。どこで折り合うかは計算機によるので、
-呼ぶときに ``chunk`` で変えられます。"""
+減ります。大きすぎると、キャッシュからあふれて配列の読み書きが遅くなり、CPU に等しく配れなくなります。
+どこで折り合うかは計算機によるので、呼ぶときに ``chunk`` で変えられます。"""
 
 
 def over_members(
@@ -51,8 +51,8 @@ def over_members(
     nbytes : int
         1 つのネットワークの計算が使うバイト数 (`footprint`)。
     chunk : int, optional
-        1 つのチャンクに入れる、先頭の軸の長さ。省略すると、チャンクが `CACHE` の大きさになり、
-        どの CPU にも同じだけのチャンクが回るように選びます。
+        1 つのチャンクに入れる、先頭の軸の長さ。省略すると、チャンクが約 `CHUNK_BYTES` の
+        大きさになり、どの CPU にも同じだけのチャンクが回るように選びます。
 
     Returns
     -------
@@ -91,7 +91,7 @@ def over_members(
 
 def chunk_size(members: int, nbytes: int, seeds: int) -> int:
     """チャンクの大きさ。チャンクの数は、seed を掛けると CPU の数の倍数になるように増やす。"""
-    parts = -(-members // max(1, round(CACHE / max(1, nbytes))))
+    parts = -(-members // max(1, round(CHUNK_BYTES / max(1, nbytes))))
     step = cpus() // math.gcd(cpus(), seeds)
     parts = -(-parts // step) * step
     return -(-members // min(parts, members))

@@ -4,6 +4,7 @@
 ここでは逆伝播の信号も同じように測ります。
 """
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,10 +13,10 @@ import numpy as np
 
 from vgbook._edge import Array, check_count
 from vgbook.activations import Activation
-from vgbook.ensemble.chunks import footprint, over_members, take
+from vgbook.ensemble.chunks import over_members, take
 from vgbook.initializers import Initializer
-from vgbook.network import Normalization, mlp
-from vgbook.signals import Signals, per_layer, rms, signals
+from vgbook.network import Network, Normalization, mlp
+from vgbook.signals import Signals, blocks, rms, signals
 
 
 def activation_distribution(
@@ -65,12 +66,26 @@ def activation_distribution(
     >>> len(flow.h), flow.h[0].shape
     (5, (1000, 100))
     """
+    network, x, d_output = _draw(activation, init, rng, depth, width, samples, norm)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return signals(network, x, d_output)
+
+
+def _draw(
+    activation: Activation,
+    init: Initializer,
+    rng: np.random.Generator,
+    depth: int,
+    width: int,
+    samples: int,
+    norm: Normalization | None,
+) -> tuple[Network, Array, Array]:
+    """ネットワーク、入力、出力での勾配を、この順に引く。"""
     for name, value in (("depth", depth), ("width", width), ("samples", samples)):
         check_count(name, value)
     network = mlp([width] * (depth + 1), activation, init, rng=rng, norm=norm, output=activation)
     x, d_output = rng.standard_normal((2, samples, width))
-    with np.errstate(over="ignore", invalid="ignore"):
-        return signals(network, x, d_output)
+    return network, x, d_output
 
 
 class Flow(NamedTuple):
@@ -143,7 +158,8 @@ def gradient_flow(
     for name, value in (("depth", depth), ("width", width), ("samples", samples)):
         check_count(name, value)
     run = partial(measure, activation, init, depth=depth, width=width, samples=samples, norm=norm)
-    nbytes = footprint([width] * (depth + 1), samples)
+    kept = 2 if norm is None else 3  # 層ごとに残る信号: z と h、正規化した値
+    nbytes = 8 * depth * width * (2 * width + kept * samples)  # 重みと勾配は 1 つずつ
     flow: Flow = over_members(
         run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
     )
@@ -171,22 +187,33 @@ def measure(
     >>> measure(relu, he(), rng, depth=3, width=10, samples=5).delta.shape
     (3,)
     """
-    s = activation_distribution(
-        activation, take(init, part), rng=rng, depth=depth, width=width, samples=samples, norm=norm
-    )
-    with np.errstate(over="ignore", invalid="ignore"):
-        return Flow(
-            h=per_layer(rms, s.h),
-            h_std=per_layer(_std, s.h),
-            h_data_std=per_layer(_data_std, s.h),
-            delta=per_layer(rms, s.delta),
-            dW=per_layer(rms, s.dW),
-        )
+    network, x, d = _draw(activation, take(init, part), rng, depth, width, samples, norm)
+    spans = blocks(network)
+    forward, backward = [], []
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for span in spans:
+            for i in span:
+                x = network[i].forward(x)
+            forward.append(_spread(x))  # キャッシュにあるうちに測る
+        d = np.broadcast_to(d, x.shape)
+        for span in reversed(spans):
+            for i in reversed(span):
+                delta, d = d, network[i].backward(d)
+            backward.append((rms(delta), rms(network[span.start].grads["W"])))
+    return Flow(*_layers_last(forward), *_layers_last(backward[::-1]))
 
 
-def _std(a: Array) -> Any:
-    return rms(a - a.mean(axis=(-2, -1), keepdims=True))
+def _spread(h: Array) -> tuple[Any, Any, Any]:
+    """出力 h の RMS、全要素の標準偏差、データにわたる標準偏差。
+
+    全要素の分散は、ユニットごとの分散の平均と、ユニットごとの平均の分散の和です。
+    """
+    mean = h.mean(axis=-2, keepdims=True)
+    data_std = rms(h - mean)
+    unit_std = rms(mean - mean.mean(axis=-1, keepdims=True))
+    return rms(h), np.hypot(data_std, unit_std), data_std
 
 
-def _data_std(a: Array) -> Any:
-    return rms(a - a.mean(axis=-2, keepdims=True))
+def _layers_last(rows: Sequence[tuple[Any, ...]]) -> Iterator[Array]:
+    """層ごとの組を、量ごとの配列 (..., 層) に並べ直す。"""
+    return (np.stack(values, axis=-1) for values in zip(*rows, strict=True))

@@ -159,7 +159,6 @@ class Activate:
     def __repr__(self) -> str:
         return f"Activate({self.activation})"
 
-    @np.errstate(under="ignore")  # 裾の exp は 0 に丸めてよい
     def forward(self, x: Array) -> Array:
         """h = φ(z)。"""
         self.z = incoming(self, x)

@@ -201,15 +201,16 @@ def fit(
     bar = progress_bar(steps, "学習", show=progress)
     with np.errstate(all="ignore"), network.turn.alone(network), bar:
         for step in range(steps):
-            batch = rng.integers(len(x), size=batch_size)
+            rows = rng.integers(len(x), size=batch_size)
+            inputs, answers = x[rows], labels[rows]
             with network.turn.wait:  # ほかのスレッドの predict は、順伝播と逆伝播の間に入れない
-                value, dy = loss_and_gradient(loss, network.forward(x[batch]), labels[batch])
+                value, dy = loss_and_gradient(loss, network.forward(inputs), answers)
                 network.gradients(dy)
             if watch is not None:
                 _show(watch, step, network)
             optimizer.step(network)
             if reevaluate:
-                value, _ = loss(network.forward(x[batch]), labels[batch])
+                value, _ = loss(network.forward(inputs), answers)
             if evaluate_every is not None and step % evaluate_every == 0:
                 log.measure(step, network, (x, labels), test)
             if log.diverges(step, value):
