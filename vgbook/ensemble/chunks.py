@@ -19,12 +19,12 @@ from vgbook._edge import (
 )
 from vgbook.ensemble.jobs import Run, cpus
 from vgbook.ensemble.results import run_all
-from vgbook.initializers import Initializer, check_init
+from vgbook.initializers.initializer import Initializer, check_init
 
 CHUNK_BYTES = 128 * 2**20
 """1 つのチャンクが使うメモリーの目安 [バイト]。大きいほど、チャンクごとに乱数列を引き直す手間が
-減ります。大きすぎると、キャッシュからあふれて配列の読み書きが遅くなり、CPU に等しく配れなくなります。
-どこで折り合うかは計算機によるので、呼ぶときに ``chunk`` で変えられます。"""
+減ります。大きすぎると、配列がキャッシュからあふれて読み書きが遅くなります。どこで折り合うかは
+計算機によるので、呼ぶときに ``chunk`` で変えられます。"""
 
 
 def over_members(
