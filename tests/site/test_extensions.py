@@ -15,7 +15,7 @@ from sphinx import addnodes
 from sphinx.util.parallel import make_chunks
 
 from vg.build import execution, pages
-from vg.build.key import code_of, key, premises, reached
+from vg.build.key import Known, code_of, key, premises, reached
 from vg.manuscript import DOCS, Manuscript, Page
 from vg.math import typeset
 from vg.page import folds, lines, markup, navigation
@@ -127,10 +127,11 @@ def sources(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_cache_key_follows_whatever_the_cells_read(sources: Path, name: str):
-    before = key(PAGE, sources / "docs")
-    assert key(PAGE, sources / "docs") == before
+    known: Known = {}  # 前の組みで読んだものが残っていても
+    before = key(PAGE, sources / "docs", known)
+    assert key(PAGE, sources / "docs", known) == key(PAGE, sources / "docs", {}) == before
     (sources / name).write_text("2\n", encoding="utf-8")
-    assert (key(PAGE, sources / "docs") != before) == (name != "vgbook/book/explore.py")
+    assert (key(PAGE, sources / "docs", known) != before) == (name != "vgbook/book/explore.py")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -143,19 +144,19 @@ def test_the_keys_are_made_again_whenever_one_may_have_changed(sources: Path, na
 
 def test_the_cache_key_does_not_follow_comments_and_docstrings(sources: Path):
     plotting = sources / "vgbook" / "book" / "plotting.py"
-    before = key(PAGE, sources / "docs")
+    before = key(PAGE, sources / "docs", {})
     plotting.write_text(f"{FILES['vgbook/book/plotting.py']}    '欄の説明。'\n", encoding="utf-8")
-    assert key(PAGE, sources / "docs") == before
+    assert key(PAGE, sources / "docs", {}) == before
     plotting.write_text("# 図\ndef band():\n    '帯。'\n    return 1  # 仮\n", encoding="utf-8")
-    assert key(PAGE, sources / "docs") == before
+    assert key(PAGE, sources / "docs", {}) == before
     plotting.write_text("def band():\n    return 2\n", encoding="utf-8")
-    assert key(PAGE, sources / "docs") != before
+    assert key(PAGE, sources / "docs", {}) != before
 
 
 def test_every_page_depends_on_the_modules_it_imports():
     for page in Manuscript().pages.values():
         if "import vgbook" in page.text and page.cells:
-            assert len(reached(DOCS.parent, code_of(page))) > 10, page.name
+            assert len(reached(DOCS.parent, code_of(page), {})) > 10, page.name
 
 
 def test_only_results_that_were_written_to_the_end_are_kept(tmp_path: Path):

@@ -26,7 +26,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.parallel import make_chunks
 
 from vg.build.kernels import warm
-from vg.build.key import key, module, modules, premises
+from vg.build.key import Known, key, module, modules, premises
 from vg.manuscript import Page
 
 logging.getLogger("traitlets").setLevel(logging.WARNING)  # 「実行します」の知らせは要らない
@@ -50,10 +50,17 @@ def set_cache_path(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(path)
 
 
+def known(env: BuildEnvironment) -> Known:
+    """前の組みまでに読んだモジュール。"""
+    if not hasattr(env, "vg_modules"):
+        env.vg_modules = Known()
+    return env.vg_modules
+
+
 def key_of(app: Sphinx, docname: str) -> str:
     """セルのない頁なら、空。"""
     page = Page(docname, Path(app.env.doc2path(docname)).read_text(encoding="utf-8"))
-    return key(page, Path(app.confdir)) if page.is_notebook else ""
+    return key(page, Path(app.confdir), known(app.env)) if page.is_notebook else ""
 
 
 def add_key(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -139,7 +146,7 @@ def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     if docnames:
         warm(len(docnames))
         for path in modules(Path(app.confdir).parent).values():
-            module(path)  # ここで読んでおけば、並列の読み手が、それぞれ読まずに済む
+            module(path, known(env))  # ここで読んでおけば、並列の読み手が、それぞれ読まずに済む
         # フォント一覧のキャッシュを先に作る。初めての機械では数秒かかり、カーネルの中で
         # 作らせると、その知らせが stderr に出てビルドが止まる
         import matplotlib.font_manager  # noqa: F401

@@ -14,5 +14,11 @@ from sphinx.application import Sphinx
 OBJECTS = 1_000_000  # これだけ増えるごとに集める。節なら 200 MB ほど。ふつうは 700
 
 
+def let_go(app: Sphinx, exception: Exception | None) -> None:
+    """プロセスの終わりに、捨てるだけの木をもう一度たどらせない。"""
+    gc.freeze()
+
+
 def setup(app: Sphinx) -> None:
     gc.set_threshold(OBJECTS, *gc.get_threshold()[1:])
+    app.connect("build-finished", let_go, priority=1000)

@@ -75,24 +75,31 @@ def modules(root: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Module:
-    """1 つのモジュールの、意味と、読み込むもの。"""
+    """1 つのモジュールの、意味 (のハッシュ) と、読み込むもの。"""
 
-    essence: bytes
+    essence: str
     imports: tuple[str, ...]
 
 
-@cache
-def read(path: Path, changed: int) -> Module:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+Known = dict[str, Module]
+"""ファイルの中身 (のハッシュ) → 構文として読んだもの。構文を読むのは遅いので、次の組みにも残す。"""
+
+
+def read(text: bytes) -> Module:
+    tree = ast.parse(text)
     used = sorted({name for name in imports(tree) if name.startswith(PACKAGE)})
-    return Module(essence(tree).encode(), tuple(used))
+    return Module(hashlib.sha256(essence(tree).encode()).hexdigest(), tuple(used))
 
 
-def module(path: Path) -> Module:
-    return read(path, path.stat().st_mtime_ns)
+def module(path: Path, known: Known) -> Module:
+    text = path.read_bytes()
+    digest = hashlib.sha256(text).hexdigest()
+    if digest not in known:
+        known[digest] = read(text)
+    return known[digest]
 
 
-def reached(root: Path, code: str) -> set[Path]:
+def reached(root: Path, code: str, known: Known) -> set[Path]:
     """``code`` の import 文から、たどって着くモジュールのファイル。"""
     files = modules(root)
     found: set[Path] = set()
@@ -103,7 +110,7 @@ def reached(root: Path, code: str) -> set[Path]:
             seen.add(name)
             if path := files.get(name):  # なければ、関数などの名前
                 found.add(path)
-                waiting += module(path).imports
+                waiting += module(path, known).imports
     return found
 
 
@@ -154,13 +161,13 @@ def add(h: hashlib._Hash, root: Path, paths: Iterable[Path]) -> None:
         h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
 
 
-def key(page: Page, docs: Path) -> str:
+def key(page: Page, docs: Path, known: Known) -> str:
     """1 つの頁の鍵。``docs`` は ``conf.py`` のあるフォルダー。"""
     root = docs.parent
     code = code_of(page)
     h = hashlib.sha256(environment().encode())
-    for path in sorted(reached(root, code)):
-        h.update(path.relative_to(root).as_posix().encode() + b"\0" + module(path).essence + b"\0")
+    for path in sorted(reached(root, code, known)):
+        h.update(f"{path.relative_to(root).as_posix()}\0{module(path, known).essence}\0".encode())
     data = measurements(docs) if any(DATA.search(cell.code) for cell in page.cells) else []
     add(h, root, sorted([*settings(docs), *data]))
     return h.hexdigest()[:16]

@@ -28,12 +28,16 @@ LINK = re.compile(
     r'([^"#]+#(?:term|equation|fig)-[^"]+|[^"#]*references\.html#id\d+)"'
 )
 OLD = re.compile(r'<template data-card="[^"]*">.*?</template>\n', re.DOTALL)
-TARGETS = (  # 参照先の写し方
-    r'<dt id="{id}">.*?</dt>\s*<dd>(.*?)</dd>',
-    r'id="{id}">\s*(<div class="formula">.*?</div>)',
-    r'<figure[^>]* id="{id}"[^>]*>(.*?)</figure>',
-    r'<div class="citation" id="{id}"[^>]*>\s*<span class="label">.*?</span></span>(.*?)</div>',
-)
+# 参照先の写し方。どれも、参照先の id をもつ開始タグから始まる
+TARGETS = [
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"<dt[^>]*>.*?</dt>\s*<dd>(.*?)</dd>",
+        r'<[^>]*>\s*(<div class="formula">.*?</div>)',
+        r"<figure[^>]*>(.*?)</figure>",
+        r'<div class="citation"[^>]*>\s*<span class="label">.*?</span></span>(.*?)</div>',
+    )
+]
 EXTRA = re.compile(
     r'<a class="headerlink".*?</a>|</?a\b[^>]*>| id="[^"]*"|<annotation.*?</annotation>',
     re.DOTALL,
@@ -46,8 +50,9 @@ def extract(html: str, target: str) -> str | None:
     >>> extract('<dt id="term-a">甲</dt><dd><p>乙の<a href="#">次</a></p></dd>', "term-a")
     '<p>乙の次</p>'
     """
+    start = html.rfind("<", 0, max(0, html.find(f' id="{target}"')))
     for pattern in TARGETS:
-        if found := re.search(pattern.format(id=re.escape(target)), html, re.DOTALL):
+        if start >= 0 and (found := pattern.match(html, start)):
             return EXTRA.sub("", found[1]).strip()
     return None
 

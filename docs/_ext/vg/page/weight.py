@@ -128,9 +128,9 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     pages = [path.read_text(encoding="utf-8") for path in sorted(out.glob("**/*.html"))]
-    if any("katex-html" in page for page in pages):
+    if formulas := [page for page in pages if "katex-html" in page]:
         cache = Path(app.doctreedir, "fonts")
-        cut_fonts(Path(app.confdir, KATEX), out / KATEX, cache, pages)
+        cut_fonts(Path(app.confdir, KATEX), out / KATEX, cache, formulas)
     classes = {name for page in pages for found in CLASS.findall(page) for name in found.split()}
     css = (out / DESIGN).read_text(encoding="utf-8")
     (out / DESIGN).write_text(used_rules(css, classes), encoding="utf-8")
