@@ -194,7 +194,7 @@ def measure(
         for span in spans:
             for i in span:
                 x = network[i].forward(x)
-            forward.append(_spread(x))  # キャッシュにあるうちに測る
+            forward.append(spread(x))  # キャッシュにあるうちに測る
         d = np.broadcast_to(d, x.shape)
         for span in reversed(spans):
             for i in reversed(span):
@@ -203,7 +203,7 @@ def measure(
     return Flow(*_layers_last(forward), *_layers_last(backward[::-1]))
 
 
-def _spread(h: Array) -> tuple[Any, Any, Any]:
+def spread(h: Array) -> tuple[Any, Any, Any]:
     """出力 h の RMS、全要素の標準偏差、データにわたる標準偏差。
 
     全要素の分散は、ユニットごとの分散の平均と、ユニットごとの平均の分散の和です。
