@@ -104,13 +104,8 @@ def _flow_parts() -> Parts:
     for layer in reversed(network):
         above, d = d, _timed(parts, PARTS[type(layer)], layer.backward, d)
         if isinstance(layer, Affine):
-            _timed(
-                parts,
-                "大きさを測る",
-                lambda *arrays: list(map(rms, arrays)),
-                above,
-                layer.grads["W"],
-            )
+            _timed(parts, "大きさを測る", rms, above)
+            _timed(parts, "大きさを測る", rms, layer.grads["W"])
             _move_products(parts, PARTS[Affine], layer, above, dx=True)
     return parts
 
