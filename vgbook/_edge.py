@@ -86,11 +86,13 @@ def check_flag(name: str, value: object) -> bool:
     return bool(value)
 
 
-def check_kinks(kinks: object) -> None:
-    """``kinks`` が有限な実数の列であることを確かめる。"""
+def check_kinks(kinks: object) -> tuple[float, ...]:
+    """``kinks`` が有限な実数の列であることを確かめ、タプルで返す。"""
     points = kinks if isinstance(kinks, tuple | list | np.ndarray) else [None]
-    if any(math.isnan(as_real(point)) for point in points):
-        raise TypeError(f"kinks には有限な実数のタプルを渡してください。受け取った値: {kinks!r}")
+    found = tuple(as_real(point) for point in points)
+    if any(map(math.isnan, found)):
+        raise TypeError(f"kinks には有限な実数の列を渡してください。受け取った値: {kinks!r}")
+    return found
 
 
 def check_slice(name: str, value: object) -> None:
@@ -105,7 +107,7 @@ def came(value: object, kind: type) -> str:
     """``kind`` でないものを断るときの、受け取った値。読み込み直す前の ``kind`` なら、そう言う。"""
     wanted = (kind.__module__, kind.__qualname__)
     classes = [c for v in (value if isinstance(value, list) else [value]) for c in type(v).__mro__]
-    same = any((c.__module__, c.__qualname__) == wanted for c in classes)
+    same = any(c is not kind and (c.__module__, c.__qualname__) == wanted for c in classes)
     why = f"vgbook を読み込み直す前の {kind.__name__} なので、作り直してください。" if same else ""
     return f"{why}受け取った値: {value!r}"
 

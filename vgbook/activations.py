@@ -66,9 +66,9 @@ class Activation:
     Raises
     ------
     TypeError
-        ``name`` が文字列でないとき、``f`` か ``df`` が関数でないとき、``kinks`` が実数のタプルで
-        ないとき、実数でない入力を渡したとき、``f`` か ``df`` が入力を書き換えるか、同じ形の実数の
-        配列を返さないとき。
+        ``name`` が文字列でないとき、``f`` か ``df`` が関数でないとき、``kinks`` が有限な実数の
+        列でないとき、実数でない入力を渡したとき、``f`` か ``df`` が入力を書き換えるか、同じ形の
+        実数の配列を返さないとき。
     ValueError
         長さのそろわないリストや、値を隠した配列を渡したとき。
 
@@ -89,7 +89,7 @@ class Activation:
         check_text("name", self.name)
         check_callable("f", self.f)
         check_callable("df", self.df)
-        check_kinks(self.kinks)
+        object.__setattr__(self, "kinks", check_kinks(self.kinks))
 
     @np.errstate(under="ignore")
     def __call__(self, z: ArrayLike) -> Array:

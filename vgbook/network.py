@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from vgbook._edge import Array, Shape, came, check_count, check_dtype, check_flag, check_rng, signal
 from vgbook._turn import Turn
 from vgbook.activations import Activation, check_activation, identity
-from vgbook.initializers import Initializer
+from vgbook.initializers.initializer import Initializer, check_init
 from vgbook.layers.affine import Activate, Affine, Layer
 from vgbook.layers.walk import check_layers, check_param, leaves
 
@@ -154,9 +154,10 @@ class Network:
 
     @training.setter
     def training(self, training: bool) -> None:
+        training = check_flag("training", training)
         for layer in self.leaves():
             if hasattr(layer, "training"):
-                layer.training = check_flag("training", training)
+                layer.training = training
 
     def pairs(self) -> Iterator[tuple[Array, Array]]:
         """学習する配列とその勾配の組を、入力側の層から順に返す。勾配は逆伝播が残す。"""
@@ -272,9 +273,11 @@ def mlp(
     Raises
     ------
     ValueError
-        ``widths`` が 2 個以上の正の整数でないとき、``init`` の数が層の数と違うとき。
+        ``widths`` が 2 個以上の正の整数でないとき、``init`` の数が層の数と違うとき、重みが
+        ``dtype`` で表せないとき。
     TypeError
-        ``activation`` が Activation でないとき、``rng`` が Generator でないとき。
+        ``activation`` か ``output`` が Activation でないとき、``init`` が Initializer でもその列
+        でもないとき、``rng`` が Generator でないとき、``norm`` が正規化の層を作るものでないとき。
 
     Examples
     --------
@@ -354,10 +357,11 @@ def _check_parts(
 ) -> None:
     check_activation("activation", activation)
     check_activation("output", output)
-    if len(inits) != n_layers or not all(isinstance(init, Initializer) for init in inits):
+    check_init("init", inits)
+    if len(inits) != n_layers:
         raise ValueError(
             f"init には Initializer (he() など) を 1 つ、または層の数と同じ {n_layers} 個"
-            f"渡してください。{came(inits, Initializer)}"
+            f"渡してください。受け取った数: {len(inits)}"
         )
     if norm is None:
         return

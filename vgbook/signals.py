@@ -11,6 +11,7 @@ import numpy as np
 
 from vgbook._edge import Array, check_callable, check_data, signal
 from vgbook.layers.affine import Activate, Affine
+from vgbook.layers.recurrent import LastStep, Recurrent
 from vgbook.network import Network, check_layered, check_network
 
 
@@ -68,21 +69,23 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
     """
     check_network(network)
     x = check_data("x", x, width=network.n_in)
-    d_output = check_data("d_output", d_output, width=network.affines[-1].params["W"].shape[-1])
+    d_output = check_data("d_output", d_output)
     if x.shape[-2] != d_output.shape[-2]:
         raise ValueError(
             f"x と d_output の標本数は同じにしてください。受け取った形: {x.shape} と "
             f"{d_output.shape}"
         )
-    _check_members(network, x, d_output)
-    outputs, gradients = trace(network, x, d_output)
-    spans = blocks(network)
-    return Signals(
-        h=[outputs[span.stop - 1] for span in spans],
-        z=[_preactivation(network, outputs, span) for span in spans],
-        delta=[gradients[span.start] for span in spans],
-        dW=[network[span.start].grads["W"] for span in spans],
-    )
+    if not any(isinstance(layer, Recurrent | LastStep) for layer in network.leaves()):
+        _check_members(network, x, d_output)  # 時刻の軸は、集団の軸にそろわない
+    with network.turn.wait:
+        outputs, gradients = trace(network, x, d_output)
+        spans = blocks(network)
+        return Signals(
+            h=[outputs[span.stop - 1] for span in spans],
+            z=[_preactivation(network, outputs, span) for span in spans],
+            delta=[gradients[span.start] for span in spans],
+            dW=[network[span.start].grads["W"] for span in spans],
+        )
 
 
 def blocks(network: Network) -> list[range]:
@@ -164,13 +167,14 @@ def trace(network: Network, x: Array, d_output: Array) -> tuple[list[Array], lis
     """
     check_layered(network)
     outputs, gradients = [], []
-    for layer in network:
-        outputs.append(x := layer.forward(x))
-    d = _like_output(d_output, x)
-    for layer in reversed(network):
-        gradients.append(d)
-        d = layer.backward(d)
-    network.disown()
+    with network.turn.wait:
+        for layer in network:
+            outputs.append(x := layer.forward(x))
+        d = _like_output(d_output, x)
+        for layer in reversed(network):
+            gradients.append(d)
+            d = layer.backward(d)
+        network.disown()
     return outputs, gradients[::-1]
 
 

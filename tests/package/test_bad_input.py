@@ -326,7 +326,19 @@ def before_reload(made):
 )
 def test_what_was_made_before_a_reload_is_told_to_be_made_again(kind, argument, call):
     assert f"vgbook を読み込み直す前の {kind} なので、作り直して" in refused(argument, call)
-    assert "読み込み直す" not in refused("network", lambda: signals(relu, X, TARGETS))
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [
+        ("network", lambda: signals(relu, X, TARGETS)),
+        ("network", lambda: SGD(0.1).step(Network([]))),
+        ("init", lambda: mlp([2, 3, 2], relu, [he()], rng=rng())),
+        ("network", lambda: fit(**training() | {"network": Network([Activate(relu)])})),
+    ],
+)
+def test_what_was_made_since_the_reload_is_not_told_so(argument, call):
+    assert "読み込み直す" not in refused(argument, call)
 
 
 # ---- 割合は、どの実数の型でもよい

@@ -210,15 +210,34 @@ def test_the_numbers_are_those_of_the_signals():
     np.testing.assert_allclose(d.dead[:-1], [np.mean(np.all(a == 0, axis=0)) for a in s.h[:-1]])
 
 
-def test_the_update_is_the_step_that_the_optimizer_really_makes():
+@pytest.mark.parametrize("trial", [True, False])
+def test_the_update_is_the_step_that_the_optimizer_really_makes(trial):
     net = network(relu, he(), [64, 20, 10])
-    update = diagnose(net, X, LABELS, optimizer=Adam(0.01)).update
+    update = diagnose(net, X, LABELS, optimizer=Adam(0.01), trial=trial).update
     before = [a.params["W"].copy() for a in net.affines]
     net.gradients(softmax_cross_entropy(net.forward(X), LABELS)[1])
     Adam(0.01).step(net)
     after = [a.params["W"] for a in net.affines]
     ratios = [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(before, after, strict=True)]
     np.testing.assert_allclose(update, ratios)
+
+
+def test_trials_stop_when_the_seconds_are_used_up():
+    sick = network(sigmoid, xavier())
+    report = diagnose(sick, X, LABELS, optimizer=SGD(1e-6), seconds=1e-9)
+    assert {len(trial.losses) for trial in report.trials} == {1}
+    assert any("seconds を大きく" in note for note in report.notes) or report.findings
+
+
+def test_a_step_is_for_models_of_torch_alone():
+    with pytest.raises(TypeError, match=r"step は PyTorch のモデルでだけ.*受け取った step"):
+        diagnose(network(relu, he()), X, LABELS, optimizer=SGD(0.1), step=lambda model, x: 0.0)
+
+
+def test_an_activation_with_a_list_of_kinks_is_diagnosed():
+    hard = Activation("hard", lambda z: np.clip(z, -1, 1), lambda z: 1.0 * (np.abs(z) < 1), [-1, 1])
+    assert hard.kinks == (-1.0, 1.0)
+    assert len(diagnose(network(hard, he(), [64, 20, 10]), X, LABELS).layers) == 2
 
 
 def test_every_finding_carries_its_rule_and_a_cure():

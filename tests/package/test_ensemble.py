@@ -209,7 +209,7 @@ def test_the_axes_of_a_result_are_named():
 # ---- メモリー
 
 
-def test_the_memory_of_a_sweep_is_that_of_achunk_size():
+def test_the_memory_of_a_sweep_is_that_of_a_chunk():
     def peak(members):
         init = xavier(gain=np.ones(members))
         tracemalloc.start()
@@ -256,6 +256,9 @@ def test_a_chunk_too_large_for_memory_is_refused_before_it_starts():
     assert parent.bit_generator.seed_seq.n_children_spawned == 0
     with pytest.raises(MemoryError, match="バイト"):
         gradient_flow(relu, he(), rng=rng(), width=10**7, samples=1)
+    many = [normal(np.ones(1000))] * 2  # 層ごとに分けた列は切り分けられない。集団の分を数える
+    with pytest.raises(MemoryError, match=f"{10**13:,} バイト"):
+        over_members(run, many, rng=parent, seeds=1, nbytes=10**10)
 
 
 # ---- 失敗
@@ -276,7 +279,7 @@ def test_a_type_error_inside_a_lambda_is_not_taken_for_a_pickle_that_failed():
     assert "送れません" not in str(caught.value)
 
 
-def test_a_failure_starts_no_furtherchunk_size():
+def test_a_failure_starts_no_further_chunk():
     started = []
 
     def run(rng):
@@ -429,7 +432,7 @@ class Heavy:
 
 
 @pytest.mark.slow
-def test_dask_gets_the_data_of_an_experiment_once_and_not_with_everychunk_size(tmp_path):
+def test_dask_gets_the_data_of_an_experiment_once_and_not_with_every_chunk(tmp_path):
     with dask_cluster() as client:
         over_seeds(Heavy(tmp_path), rng=rng(), seeds=20, executor=client.get_executor())
     assert 1 <= len(list(tmp_path.iterdir())) <= 4  # 呼んだ側で 1 度、ワーカーの間で高々数度

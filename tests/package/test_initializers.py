@@ -150,6 +150,10 @@ def test_stack_puts_different_rules_side_by_side_with_the_same_noise():
         stack(normal(1.0), orthogonal())
     with pytest.raises(ValueError, match="copies は空"):
         stack(normal([1.0, 2.0]))
+    with pytest.raises(ValueError, match="集団の軸"):
+        stack(stack(he(), xavier()))
+    with pytest.raises(ValueError, match="集団の軸"):
+        stack(normal([1.0, 2.0]).members(slice(0, 1)), normal(1.0))
 
 
 def test_constant_is_constant_and_lecun_is_another_name():

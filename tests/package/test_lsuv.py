@@ -72,6 +72,17 @@ def test_what_cannot_be_scaled_is_named():
     np.testing.assert_array_equal(network.affines[1].params["W"], kept)
 
 
+def test_a_block_whose_order_is_unknown_is_refused():
+    """中の層を素通りして、分散が 1 でないまま返さない。"""
+    block = Residual([Affine(normal(3.0)(20, 20, rng=rng()))])
+    box = type("Box", (), {"__init__": lambda self: None})()
+    box.branch, box.forward, box.backward = block.branch, block.forward, block.backward
+    box.params, box.grads = block.params, {}
+    network = Network([Affine(np.eye(20)), box])
+    with pytest.raises(ValueError, match=r"1 番目の層の中は.*Residual にして.*受け取った層"):
+        lsuv(network, rng(1).standard_normal((50, 20)))
+
+
 @pytest.mark.parametrize("shape", [(2, 5, 20), (20,), ()])
 def test_data_that_are_no_matrix_are_refused(shape):
     network = mlp([20, 20, 3], relu, orthogonal(), rng=rng())

@@ -118,6 +118,12 @@ def test_the_variance_is_one_unless_another_is_given():
     assert slope_square(tanh) == slope_square(tanh, 1.0)
 
 
+@pytest.mark.parametrize("q", [0.0, -1.0, np.inf, np.nan, [1.0, 0.0]])
+def test_gain_is_defined_for_signals_of_a_positive_size(q):
+    with pytest.raises(ValueError, match="q には正の"):
+        gain(relu, q)
+
+
 def test_gain_keeps_the_signal_size():
     np.testing.assert_allclose(gain(relu, [0.1, 1, 10]), np.sqrt(2), rtol=1e-13)
     np.testing.assert_allclose(gain(leaky_relu(0.2)), np.sqrt(2 / 1.04), rtol=1e-13)

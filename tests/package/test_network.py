@@ -161,7 +161,7 @@ def test_a_stack_of_initializers_gives_one_network_per_rule():
         ({"activation": leaky_relu}, TypeError, "activation には Activation"),
         ({"output": None}, TypeError, "output には Activation"),
         ({"init": [he()]}, ValueError, "2 個"),
-        ({"init": "he"}, ValueError, "init には Initializer"),
+        ({"init": "he"}, TypeError, "init には Initializer"),
         ({"init": he}, (TypeError, ValueError), "init|iterable"),
         ({"rng": 0}, TypeError, "rng には"),
     ],

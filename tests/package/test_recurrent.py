@@ -9,6 +9,7 @@ from vgbook.initializers import orthogonal
 from vgbook.layers.affine import Affine
 from vgbook.layers.recurrent import LastStep, Recurrent
 from vgbook.network import Network
+from vgbook.signals import signals
 from vgbook.training.clipping import Clip
 from vgbook.training.losses import softmax_cross_entropy
 from vgbook.training.optimizers import Adam
@@ -124,3 +125,22 @@ def test_float32_stays_float32():
     y = layer.forward(np.ones((T, N, n_in), np.float32))
     dx = layer.backward(np.ones_like(y))
     assert {a.dtype for a in (y, dx, layer.delta, *layer.grads.values())} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("members", [(), (3,)])
+@pytest.mark.parametrize("leading", [(), (3,)])
+def test_signals_go_through_a_sequence(members, leading):
+    """時刻の軸は、集団の軸にそろわなくてよい。"""
+    last = Affine(rng().standard_normal((*members, n, 2)))
+    network = Network([Recurrent(*weights(members)[:2], tanh), LastStep(), last])
+    x = rng(2).standard_normal((*leading, T, N, n_in))
+    (delta,) = signals(network, x, rng(3).standard_normal((N, 2))).delta
+    assert delta.shape == network.forward(x).shape
+
+
+def test_signals_may_end_in_a_sequence():
+    """出力の幅を決めるのは、最後の層。アフィン変換とは限らない。"""
+    first = Affine(rng().standard_normal((n_in, n_in)))
+    network = Network([first, Recurrent(*weights()[:2], tanh), LastStep()])
+    (h,) = signals(network, rng(2).standard_normal((T, N, n_in)), np.ones((N, n))).h
+    assert h.shape == (N, n)

@@ -67,7 +67,8 @@ def test_predictions_from_several_threads_are_right():
     np.testing.assert_array_equal(made[2].running_mean, before[2].running_mean)
 
 
-def test_predictions_while_fit_is_running_change_nothing():
+@pytest.mark.parametrize("look", [Network.predict, lambda n, x: signals(n, x, np.ones((30, 3)))])
+def test_looking_at_a_network_while_fit_is_running_changes_no_update(look):
     x, labels = rng(2).standard_normal((30, 4)), rng(3).integers(3, size=30)
     options = {"steps": 150, "batch_size": 10, "progress": False}
     alone, watched = network(), network()
@@ -75,7 +76,7 @@ def test_predictions_while_fit_is_running_change_nothing():
     with ThreadPoolExecutor(2) as pool:
         training = pool.submit(fit, watched, SGD(0.1), x, labels, rng=rng(4), **options)
         while not training.done():
-            watched.predict(x)
+            look(watched, x)
     np.testing.assert_array_equal(training.result().loss, expected.loss)
 
 

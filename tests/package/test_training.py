@@ -14,7 +14,7 @@ from vgbook.activations import relu, tanh
 from vgbook.clinic.gradcheck import check_gradients
 from vgbook.initializers import he, normal, xavier
 from vgbook.layers.normalization import BatchNorm, LayerNorm
-from vgbook.network import mlp
+from vgbook.network import Network, mlp
 from vgbook.signals import signals
 from vgbook.training.clipping import Clip
 from vgbook.training.loop import accuracy, fit
@@ -111,6 +111,41 @@ def test_reevaluation_measures_the_same_batch_after_the_update():
         mlp([4, 3], relu, he(), rng=rng(1)), SGD(0.5), x, labels, rng=rng(2), reevaluate=True, **run
     )
     assert np.all(after.loss < before.loss)
+
+
+def test_reevaluation_does_not_move_the_averages_of_batch_norm():
+    x, labels = blobs()
+    run = {"steps": 5, "batch_size": 10, "progress": False}
+    plain, again = (mlp([4, 6, 3], relu, he(), rng=rng(1), norm=BatchNorm) for _ in range(2))
+    fit(plain, SGD(0.5), x, labels, rng=rng(2), **run)
+    fit(again, SGD(0.5), x, labels, rng=rng(2), reevaluate=True, **run)
+    np.testing.assert_array_equal(again.predict(x), plain.predict(x))
+
+
+class Doubled:
+    """値を 2 倍する、属性の辞書をもたない層。"""
+
+    __slots__ = ("_pass", "grads", "params")
+
+    def __init__(self):
+        self.params, self.grads = {}, {}
+
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+def test_a_layer_with_slots_can_be_watched():
+    x, labels = blobs()
+    network = Network([*mlp([4, 3], relu, he(), rng=rng(1)), Doubled()])
+    seen = []
+    fit(
+        network, SGD(0.1), x, labels, steps=2, batch_size=10, rng=rng(),
+        watch=lambda step, _: seen.append(step), progress=False,
+    )  # fmt: skip
+    assert seen == [0, 1]
 
 
 def test_watch_sees_the_gradients_of_every_step():

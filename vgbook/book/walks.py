@@ -60,10 +60,10 @@ def widening(
     )
     layers = [run.h[number - 1] for number in shown]
     edges = np.linspace(-3, 3, 32)
-    rms = np.array([np.sqrt((h**2).mean(axis=(-2, -1))) for h in layers])
+    sizes = np.array([rms(h) for h in layers])
 
     def readout(j: int) -> str:
-        ratio = rms[-1, j] / rms[0, j]
+        ratio = sizes[-1, j] / sizes[0, j]
         return f"第 {shown[-1]} 層の出力の大きさは、第 {shown[0]} 層の {times(ratio)}です。"
 
     panels = [

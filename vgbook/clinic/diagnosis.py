@@ -103,7 +103,13 @@ def diagnose(
             seconds=seconds, limits=limits,
         )  # fmt: skip
     check_network(model, "model")
-    return diagnose_network(_subject(model, x, y, loss, optimizer, lr), lr, limits, trial)
+    if step is not None:
+        raise TypeError(
+            "step は PyTorch のモデルでだけ使えます。Network では、loss に (損失, ∂L/∂出力) を返す"
+            f"関数を渡してください。受け取った step: {step!r}"
+        )
+    subject = _subject(model, x, y, loss, optimizer, lr)
+    return diagnose_network(subject, lr, limits, trial, seconds)
 
 
 def _is_torch(model: object) -> bool:

@@ -19,7 +19,8 @@ def lsuv(network: Network, x: Array) -> Network:
 
     バイアスがなければ、重みを出力の標準偏差で割るだけです。バイアスがあれば、
     :math:`\mathrm{Var}[s\,xW + b] = 1` を s について解き、重みを s 倍します。残差ブロックの枝の
-    中も、計算の順に合わせます。直交行列の初期値 (`orthogonal`) から始めるのが元の提案です。
+    中も、計算の順に合わせます。バッチ正規化の移動平均も 1 回ぶん進みます。直交行列の初期値
+    (`orthogonal`) から始めるのが元の提案です。
     出典: Mishkin and Matas (2016), Algorithm 1。元の手続きは、割り直しを繰り返します。
 
     Parameters
@@ -40,7 +41,8 @@ def lsuv(network: Network, x: Array) -> Network:
         ``network`` が Network でないとき、``x`` が実数の配列でないとき。
     ValueError
         データの形が合わないとき、出力の分散が 0 か有限でなく、割れないとき、バイアスだけで出力の
-        分散が 1 以上になり、重みでは合わせられないとき。
+        分散が 1 以上になり、重みでは合わせられないとき、`Residual` のほかに、中に層をもつ層が
+        あるとき。
 
     Examples
     --------
@@ -63,6 +65,11 @@ def _scale_all(layers: Sequence[Layer], x: Array, place: str) -> Array:
         if isinstance(layer, Residual):
             x = x + layer.scale * _scale_all(layer.branch, x, f"{place}{number}.")
             continue
+        if hasattr(layer, "branch"):
+            raise ValueError(
+                f"network の {place}{number} 番目の層の中は、計算の順が分からないので、合わせられ"
+                f"ません。枝をもつ層は Residual にしてください。受け取った層: {layer!r}"
+            )
         if isinstance(layer, Affine):
             _unit_variance(layer, x, f"{place}{number}")
         x = layer.forward(x)

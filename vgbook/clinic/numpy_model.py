@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from time import process_time
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from vgbook.clinic.numpy_measure import (
 )
 from vgbook.clinic.numpy_subject import Subject, affines, reference, same_answers
 from vgbook.clinic.numpy_suspects import clips, suspects
-from vgbook.clinic.record import Finding, LayerRecord, Thresholds, Trial, finding
+from vgbook.clinic.record import OUT_OF_TIME, Finding, LayerRecord, Thresholds, Trial, finding
 from vgbook.clinic.report import Diagnosis
 from vgbook.clinic.rules import ALL_EQUAL, ALL_ZERO, FEW, FEWEST, FIRST_BROKEN, SAME_ANSWERS
 from vgbook.clinic.symptoms import symptoms
@@ -33,7 +34,9 @@ from vgbook.training.losses import loss_and_gradient, sigmoid_cross_entropy, sof
 SECONDS_PER_MULTIPLICATION = 1e-10
 
 
-def diagnose_network(subject: Subject, lr: float, limits: Thresholds, trial: bool) -> Diagnosis:
+def diagnose_network(
+    subject: Subject, lr: float, limits: Thresholds, trial: bool, seconds: float
+) -> Diagnosis:
     """測り、症状を挙げ、最適化手法があれば試しに学習させる。"""
     measured = subject.copy()  # バッチ正規化の移動平均も、診断では動かさない
     layers = list(hooked(measured.network))
@@ -54,6 +57,8 @@ def diagnose_network(subject: Subject, lr: float, limits: Thresholds, trial: boo
             measure_backward(record, layer, lr)
         certain = [*_squashed(subject), *_few_samples(records, layers), *_certain(records, layers)]
         found = symptoms(records, limits)
+        if subject.optimizer is not None:
+            _measure_update(subject, records)
         report = Diagnosis(records, [])
         if certain or subject.optimizer is None or not trial:
             report.findings = certain or found
@@ -61,7 +66,8 @@ def diagnose_network(subject: Subject, lr: float, limits: Thresholds, trial: boo
                 certain[0].consequences = found
             return report
         off = [name for name, hook in norms(layers, records) if stale(hook)]
-        return _tried(subject, report, found, tuple(dict.fromkeys(off)), limits)
+        deadline = process_time() + seconds
+        return _tried(subject, report, found, tuple(dict.fromkeys(off)), limits, deadline)
 
 
 def _output_gradient(subject: Subject, output: Array) -> Array:
@@ -132,13 +138,13 @@ def _tried(
     found: list[Finding],
     stale: tuple[str, ...],
     limits: Thresholds,
+    deadline: float,
 ) -> Diagnosis:
-    """1 回の更新を測り、疑いを 1 つずつ取り除いて、試しに学習させる。"""
-    _measure_update(subject, report.layers)
+    """疑いを 1 つずつ取り除いて、試しに学習させる。"""
     weights = sum(affine.params["W"].size for affine in affines(subject.network))
     size = weights * len(subject.x)
     court = Court(
-        partial(_train, subject),
+        partial(_train, subject, deadline),
         lambda base: suspects(subject, report.layers, found, stale, base),
         found,
         limits,
@@ -168,7 +174,12 @@ def _measure_update(subject: Subject, records: list[LayerRecord]) -> None:
 
 
 def _train(
-    subject: Subject, name: str, changes: tuple[Change, ...], steps: int, enough: float
+    subject: Subject,
+    deadline: float,
+    name: str,
+    changes: tuple[Change, ...],
+    steps: int,
+    enough: float,
 ) -> Trial:
     """``changes`` の変え方をした写しの、試しの学習。"""
     copied = changed(subject, changes)
@@ -177,5 +188,8 @@ def _train(
         result.losses.append(copied.update())
         over = len(result.losses) >= FEWEST and result.score < enough
         if over or not np.isfinite(result.losses[-1]):
+            break
+        if process_time() > deadline:
+            result.error = OUT_OF_TIME
             break
     return result

@@ -59,7 +59,8 @@ def from_state_dict(
         2 次元の重みが 1 つもないとき、形がつながらないとき、知らない名前があるとき、空でない実数の
         配列でないものがあるとき、層の順が決まらないとき、``check`` の出力が元のモデルと違うとき。
     TypeError
-        ``state`` が名前と配列の対応でないとき、``activation`` が Activation でないとき。
+        ``state`` が名前と配列の対応でないとき、``activation`` が Activation でないとき、
+        ``check`` が組でないとき。
 
     Examples
     --------

@@ -29,7 +29,7 @@ CHUNK_BYTES = 128 * 2**20
 
 def over_members(
     run: Run,
-    init: Initializer,
+    init: Initializer | Sequence[Initializer],
     *,
     rng: np.random.Generator,
     seeds: int,
@@ -79,8 +79,9 @@ def over_members(
     check_callable("run", run)
     check_init("init", init)
     check_count("nbytes", nbytes, least=0)
-    members = init.ensemble[0] if _splits(init) else 1
-    nbytes *= math.prod(getattr(init, "ensemble", ())) // members
+    inits = [init] if isinstance(init, Initializer) else init
+    members = inits[0].ensemble[0] if _splits(init) else 1
+    nbytes *= max(math.prod(each.ensemble) for each in inits) // members
     check_count("seeds", seeds)
     if chunk is None:
         chunk = chunk_size(members, nbytes, seeds)
@@ -122,7 +123,7 @@ def take_rates(lr: ArrayLike, init: Any, part: slice) -> ArrayLike:
     Raises
     ------
     TypeError, ValueError
-        `take` と同じ。``lr`` が正の有限な実数でないとき。
+        `take` と同じ。``lr`` が正の有限な実数でないとき、形が集団の軸にそろわないとき。
 
     Examples
     --------
@@ -133,9 +134,15 @@ def take_rates(lr: ArrayLike, init: Any, part: slice) -> ArrayLike:
     check_positive("lr", lr, many=True)
     check_init("init", init)
     check_slice("part", part)
-    if _splits(init) and np.ndim(lr) == len(init.ensemble):
+    if not _splits(init) or np.ndim(lr) != len(init.ensemble):
+        return lr
+    try:
         return np.broadcast_to(lr, init.ensemble)[part]
-    return lr
+    except ValueError:
+        raise ValueError(
+            f"lr の形は、init の集団の軸 {init.ensemble} にそろえてください。"
+            f"受け取った形: {np.shape(lr)}"
+        ) from None
 
 
 def _splits(init: Any) -> bool:

@@ -40,7 +40,8 @@ def over_seeds(
     ValueError
         ``seeds`` が正の整数でないとき、Dask のクラスターに計算する場所がないとき。
     TypeError
-        ``rng`` が Generator でないとき。
+        ``run`` が関数でないとき、``rng`` が Generator でないとき、``executor`` が Executor で
+        ないとき。
     RuntimeError
         ``executor`` が閉じているとき、計算していたプロセスが途中で終わったとき。
 

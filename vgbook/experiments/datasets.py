@@ -113,10 +113,10 @@ def mnist(folder: PathLike, dtype: DTypeLike = np.float32) -> Dataset:
     """手元のフォルダにある MNIST を読む。
 
     ``train-images-idx3-ubyte``、``train-labels-idx1-ubyte``、``t10k-images-idx3-ubyte``、
-    ``t10k-labels-idx1-ubyte`` の 4 つか、Keras の ``mnist.npz`` を置いてください。``.gz`` が付いて
-    いても、``train-images.idx3-ubyte`` のように点で区切られていても読めます。``MNIST/raw`` や、
-    ファイルと同じ名前のフォルダの中など、2 段下まで探します。出典: LeCun et al. (1998),
-    Gradient-Based Learning Applied to Document Recognition。
+    ``t10k-labels-idx1-ubyte`` の 4 つか、Keras の ``mnist.npz`` を置いてください。4 つのファイル
+    なら、``.gz`` が付いていても、``train-images.idx3-ubyte`` のように点で区切られていても読み、
+    ``MNIST/raw`` や、ファイルと同じ名前のフォルダの中など、2 段下まで探します。出典: LeCun et al.
+    (1998), Gradient-Based Learning Applied to Document Recognition。
 
     Parameters
     ----------

@@ -204,9 +204,15 @@ def measure(
 
 
 def spread(h: Array) -> tuple[Any, Any, Any]:
-    """出力 h の RMS、全要素の標準偏差、データにわたる標準偏差。
+    """出力 h (..., N, n) の RMS、全要素の標準偏差、データにわたる標準偏差。どれも (...)。
 
     全要素の分散は、ユニットごとの分散の平均と、ユニットごとの平均の分散の和です。
+
+    Examples
+    --------
+    >>> size, std, data_std = spread(np.array([[1.0, 5.0], [3.0, 7.0]]))
+    >>> float(size.round(2)), float(std.round(2)), float(data_std)
+    (4.58, 2.24, 1.0)
     """
     mean = h.mean(axis=-2, keepdims=True)
     data_std = rms(h - mean)

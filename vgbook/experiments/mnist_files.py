@@ -37,8 +37,10 @@ def mnist_pair(folder: PathLike, name: str, dtype: DTypeLike = np.float32) -> tu
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError, TypeError
         `vgbook.mnist` と同じ。
+    ValueError
+        `vgbook.mnist` と同じ。``name`` が ``"train"`` でも ``"t10k"`` でもないとき。
 
     Examples
     --------

@@ -133,7 +133,7 @@ def batch_norm_grid(
     stds : array_like
         重みの標準偏差。数 1 つなら 6.3.2 の最初の図 (1 つの初期値での比較) になります。
     hidden, lr, steps, batch_size, evaluate_every, seeds, chunk, executor
-        `compare_initializers` と同じ。
+        `compare_initializers` と同じ。ただし、損失は更新の前に測ります。
     norm : BatchNorm, LayerNorm, partial or None
         使う正規化。省略すると、元の実験と同じ ε = 10⁻⁶・偏りのある移動分散のバッチ正規化。
 
@@ -214,7 +214,7 @@ def learning_speed(
     Parameters
     ----------
     data, rng, activation, init, hidden, steps, batch_size, seeds, chunk, executor
-        `compare_initializers` と同じ。``init`` を省略すると `xavier`。
+        `compare_initializers` と同じ。``init`` を省略すると `xavier`。損失は更新の前に測ります。
     lr : float
         SGD の学習率。
     every : int

@@ -21,7 +21,7 @@ from vgbook._edge import (
 )
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Initializer:
     """重みの初期値の決め方を表す値。
 
@@ -30,7 +30,7 @@ class Initializer:
     name : str
         図や表に出す名前。
     draw : callable
-        ``(rng, shape)`` から標準偏差 1 の行列を作る関数。
+        ``(rng, shape)`` から、標準偏差を掛ける前の行列を作る関数。
     std : callable
         ``(n_in, n_out)`` から標準偏差を返す関数。
     gain : array_like
@@ -41,8 +41,8 @@ class Initializer:
     Raises
     ------
     TypeError
-        ``name`` が文字列でないとき、``draw`` か ``std`` が関数でないとき、``copies`` がタプルで
-        ないとき。
+        ``name`` が文字列でないとき、``draw`` か ``std`` が関数でないとき、``copies`` が
+        タプルでもリストでもないとき。
     ValueError
         ``gain`` が有限な実数でないとき、``copies`` の要素が正の整数でないとき。
 
@@ -194,9 +194,10 @@ def stack(*inits: Initializer, copies: Shape = ()) -> Initializer:
     Raises
     ------
     TypeError
-        ``inits`` が Initializer でないとき、``copies`` が正の整数のタプルでないとき。
+        ``inits`` が Initializer でないとき、``copies`` がタプルでもリストでもないとき。
     ValueError
-        ``inits`` が空のとき、乱数の引き方が違うとき、すでに集団の軸をもつとき。
+        ``inits`` が空のとき、乱数の引き方が違うとき、すでに集団の軸をもつとき、``copies`` の要素が
+        正の整数でないとき。
 
     Examples
     --------
@@ -214,10 +215,10 @@ def stack(*inits: Initializer, copies: Shape = ()) -> Initializer:
             "inits には、乱数の引き方が同じ初期値を 1 つ以上渡してください。"
             f"受け取った初期値: {[init.name for init in inits]}"
         )
-    if any(init.copies or np.ndim(init.gain) for init in inits):
+    if any(init.ensemble for init in inits):
         raise ValueError(
-            "inits の初期値は gain を 1 つの数にし、copies は空にしてください。受け取った形: "
-            f"{[(np.shape(init.gain), init.copies) for init in inits]}"
+            "inits には、集団の軸のない初期値 (gain は 1 つの数、copies は空) を渡してください。"
+            f"受け取った集団の軸: {[init.ensemble for init in inits]}"
         )
     names = ", ".join(init.name for init in inits)
     return Initializer(f"stack({names})", inits[0].draw, partial(_each_std, inits), 1.0, copies)

@@ -10,7 +10,7 @@ from vgbook.initializers.initializer import Initializer
 from vgbook.initializers.noise import fan_average, fan_in, gaussian, haar, one, ones, uniform
 
 
-def _spread(name: str, value: ArrayLike) -> Array | float:
+def _scale(name: str, value: ArrayLike) -> Array | float:
     """標準偏差の倍率として使える値 (0 以上) かを確かめる。"""
     return check_numbers(name, value, least=0)
 
@@ -34,9 +34,9 @@ def constant(value: ArrayLike, copies: Shape = ()) -> Initializer:
     Raises
     ------
     TypeError
-        ``copies`` が正の整数のタプルでないとき。
+        ``copies`` がタプルでもリストでもないとき。
     ValueError
-        ``value`` が有限の実数でないとき。
+        ``value`` が有限の実数でないとき、``copies`` の要素が正の整数でないとき。
 
     Examples
     --------
@@ -64,16 +64,16 @@ def normal(std: ArrayLike, copies: Shape = ()) -> Initializer:
     Raises
     ------
     TypeError
-        ``copies`` が正の整数のタプルでないとき。
+        ``copies`` がタプルでもリストでもないとき。
     ValueError
-        ``std`` が負か NaN のとき。
+        ``std`` が 0 以上の有限な実数でないとき、``copies`` の要素が正の整数でないとき。
 
     Examples
     --------
     >>> normal(0.01)(1000, 1000, rng=np.random.default_rng(0)).std().round(4)
     np.float64(0.01)
     """
-    return Initializer("normal", gaussian, one, _spread("std", std), copies)
+    return Initializer("normal", gaussian, one, _scale("std", std), copies)
 
 
 def xavier(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
@@ -98,9 +98,9 @@ def xavier(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     Raises
     ------
     TypeError
-        ``copies`` が正の整数のタプルでないとき。
+        ``copies`` がタプルでもリストでもないとき。
     ValueError
-        ``gain`` が負か NaN のとき。
+        ``gain`` が 0 以上の有限な実数でないとき、``copies`` の要素が正の整数でないとき。
 
     See Also
     --------
@@ -111,7 +111,7 @@ def xavier(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     >>> xavier()(100, 100, rng=np.random.default_rng(0)).std().round(3)
     np.float64(0.1)
     """
-    return Initializer("xavier", gaussian, fan_in, _spread("gain", gain), copies)
+    return Initializer("xavier", gaussian, fan_in, _scale("gain", gain), copies)
 
 
 lecun = xavier
@@ -138,16 +138,16 @@ def glorot(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     Raises
     ------
     TypeError
-        ``copies`` が正の整数のタプルでないとき。
+        ``copies`` がタプルでもリストでもないとき。
     ValueError
-        ``gain`` が負か NaN のとき。
+        ``gain`` が 0 以上の有限な実数でないとき、``copies`` の要素が正の整数でないとき。
 
     Examples
     --------
     >>> glorot()(784, 100, rng=np.random.default_rng(0)).std().round(4)
     np.float64(0.0476)
     """
-    return Initializer("glorot", gaussian, fan_average, _spread("gain", gain), copies)
+    return Initializer("glorot", gaussian, fan_average, _scale("gain", gain), copies)
 
 
 def glorot_uniform(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
@@ -172,9 +172,9 @@ def glorot_uniform(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     Raises
     ------
     TypeError
-        ``copies`` が正の整数のタプルでないとき。
+        ``copies`` がタプルでもリストでもないとき。
     ValueError
-        ``gain`` が負か NaN のとき。
+        ``gain`` が 0 以上の有限な実数でないとき、``copies`` の要素が正の整数でないとき。
 
     Examples
     --------
@@ -182,7 +182,7 @@ def glorot_uniform(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     >>> bool(abs(W).max() <= np.sqrt(6 / 884))
     True
     """
-    return Initializer("glorot_uniform", uniform, fan_average, _spread("gain", gain), copies)
+    return Initializer("glorot_uniform", uniform, fan_average, _scale("gain", gain), copies)
 
 
 def he(*, slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
@@ -211,9 +211,10 @@ def he(*, slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Init
     Raises
     ------
     TypeError
-        ``copies`` が正の整数のタプルでないとき。
+        ``copies`` がタプルでもリストでもないとき。
     ValueError
-        ``slope`` が有限の実数でないとき、``gain`` が負か NaN のとき。
+        ``slope`` が有限の実数でないとき、``gain`` が 0 以上の有限な実数でないとき、``copies`` の
+        要素が正の整数でないとき。
 
     Examples
     --------
@@ -223,7 +224,7 @@ def he(*, slope: float = 0.0, gain: ArrayLike = 1.0, copies: Shape = ()) -> Init
     if math.isnan(as_real(slope)):
         raise ValueError(f"slope には有限の実数を渡してください。受け取った値: {slope!r}")
     with np.errstate(over="ignore"):  # あふれた gain は、Initializer が断る
-        scale = math.sqrt(2.0) / math.hypot(1.0, slope) * _spread("gain", gain)
+        scale = math.sqrt(2.0) / math.hypot(1.0, slope) * _scale("gain", gain)
     return Initializer("he", gaussian, fan_in, scale, copies)
 
 
@@ -247,9 +248,9 @@ def orthogonal(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     Raises
     ------
     TypeError
-        ``copies`` が正の整数のタプルでないとき。
+        ``copies`` がタプルでもリストでもないとき。
     ValueError
-        ``gain`` が負か NaN のとき。
+        ``gain`` が 0 以上の有限な実数でないとき、``copies`` の要素が正の整数でないとき。
 
     Examples
     --------
@@ -257,4 +258,4 @@ def orthogonal(gain: ArrayLike = 1.0, copies: Shape = ()) -> Initializer:
     >>> np.linalg.svd(W, compute_uv=False).round(6)
     array([2., 2., 2., 2.])
     """
-    return Initializer("orthogonal", haar, one, _spread("gain", gain), copies)
+    return Initializer("orthogonal", haar, one, _scale("gain", gain), copies)

@@ -23,7 +23,7 @@ def fan_average(n_in: int, n_out: int) -> float:
     return math.sqrt(2.0 / (n_in + n_out))
 
 
-# 乱数の引き方: どれも平均 0・分散 1 の要素をもつ行列 (直交行列だけは QᵀQ = 1)
+# 行列の引き方: 平均 0・分散 1 の乱数。ただし ones はどの要素も 1、haar は QᵀQ = 1
 def ones(rng: np.random.Generator, shape: Shape) -> Array:
     """どの要素も 1 です。"""
     return np.ones(shape)

@@ -80,10 +80,11 @@ class BatchNorm:
     Raises
     ------
     TypeError
-        ``unbiased`` が True か False でないとき、``ensemble`` が正の整数のタプルでないとき。
+        ``unbiased`` が True か False でないとき、``ensemble`` がタプルでもリストでもないとき。
     ValueError
-        ``n`` が正の整数でない、``eps`` が正でない、``momentum`` が 0 以上 1 未満でないとき。
-        学習時の順伝播に、大きさ 1 のバッチを渡したとき。
+        ``n`` か ``ensemble`` の要素が正の整数でない、``eps`` が正でない、``momentum`` が 0 以上
+        1 未満でない、``running_var`` が 0 以上の有限な実数でないとき。学習時の順伝播に、大きさ 1 の
+        バッチを渡したとき。
 
     Examples
     --------
@@ -189,7 +190,7 @@ class BatchNorm:
         beta = dy.sum(axis=-2, keepdims=True)
         self.grads = {"gamma": gamma, "beta": beta}
         scale: Array = self.params["gamma"] * self.inv_std
-        if not getattr(self, "by_batch", self.training):
+        if not self.by_batch:
             return dy * scale
         # 式の 2 つの平均は dβ/N と dγ/N なので、もう一度とらなくてよい
         n_batch = dy.shape[-2]
@@ -222,9 +223,10 @@ class LayerNorm:
     Raises
     ------
     TypeError
-        ``ensemble`` が正の整数のタプルでないとき。
+        ``ensemble`` がタプルでもリストでもないとき。
     ValueError
-        ``n`` が 2 以上の整数でないとき、``eps`` が正でないとき。
+        ``n`` が 2 以上の整数でないとき、``ensemble`` の要素が正の整数でないとき、``eps`` が正で
+        ないとき。
 
     Examples
     --------

@@ -29,6 +29,21 @@ def leaves(layers: Iterable[Layer]) -> Iterator[Layer]:
             yield from leaves(branch)
 
 
+def every(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """中に層をもつ層と、その中の層を、すべて返す。
+
+    Examples
+    --------
+    >>> from vgbook.layers.affine import Affine
+    >>> from vgbook.layers.residual import Residual
+    >>> [type(layer).__name__ for layer in every([Residual([Affine(np.eye(2))])])]
+    ['Residual', 'Affine']
+    """
+    for layer in layers:
+        yield layer
+        yield from every(getattr(layer, "branch", None) or ())
+
+
 def check_layers(name: str, layers: object) -> list[Layer]:
     """``layers`` が層の列で、どの層も、どの重みの配列も 1 度だけ現れることを確かめる。"""
     if not isinstance(layers, Sequence) or not all(map(_is_layer, layers)):

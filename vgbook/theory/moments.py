@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vgbook._edge import Array
+from vgbook._edge import Array, check_positive
 from vgbook.activations import Activation, check_activation
 from vgbook.theory.rule import raw_mean, raw_mean_square, raw_slope_square
 from vgbook.theory.trust import jumps, verified
@@ -115,7 +115,7 @@ def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
     TypeError
         ``activation`` が Activation でないとき。
     ValueError
-        ``q`` が 0 以上の実数でないとき。
+        ``q`` が正の有限な実数でないとき。
 
     Examples
     --------
@@ -123,6 +123,7 @@ def gain(activation: Activation, q: ArrayLike = 1.0) -> Array:
     >>> print(f"{gain(relu):.6f} {gain(tanh):.6f}")
     1.414214 1.592537
     """
+    check_positive("q", q, many=True)
     size = mean_square(activation, q)
     return np.sqrt(np.asarray(q) / size)
 

@@ -40,7 +40,7 @@ def gaussian_mean(
     Raises
     ------
     TypeError
-        ``f`` が関数でないとき、``kinks`` が有限な実数のタプルでないとき。
+        ``f`` が関数でないとき、``kinks`` が有限な実数の列でないとき。
     ValueError
         ``q`` が 0 以上の実数でないとき。
 
@@ -88,7 +88,7 @@ def pair_mean(
     Raises
     ------
     TypeError
-        ``f`` が関数でないとき、``kinks`` が有限な実数のタプルでないとき。
+        ``f`` が関数でないとき、``kinks`` が有限な実数の列でないとき。
     ValueError
         ``q`` か ``c`` が範囲の外にあるか、2 つの形がそろわないとき。
 

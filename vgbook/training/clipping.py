@@ -1,11 +1,13 @@
 """勾配クリップ: 更新の前に、勾配のノルムを上限まで縮める。"""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vgbook._edge import Array
+from vgbook.layers.walk import every
 from vgbook.network import Network
 from vgbook.training.update import UpdateRule, check_optimizer, pairs
 
@@ -68,11 +70,12 @@ class Clip(UpdateRule):
             scale, relative = _norm([grad for _, grad in pairs(network)], len(network.ensemble))
             small = scale * relative <= self.max_norm
             factor = self.max_norm / np.where(relative == 0, 1, relative)
-            for layer in network.leaves():
-                # 新しい配列に入れ替える。切り詰める前の勾配を残している人の記録を変えないように
-                for name, g in layer.grads.items():
-                    cut = g / _beside(scale, g) * _beside(factor, g)
-                    layer.grads[name] = np.where(_beside(small, g), g, cut)
+
+            def shorten(g: Array) -> Array:
+                cut = g / _beside(scale, g) * _beside(factor, g)
+                return np.where(_beside(small, g), g, cut)
+
+            _replace(network, shorten)
         self.optimizer.step(network)
 
     def bind(self, network: Network) -> None:
@@ -80,6 +83,19 @@ class Clip(UpdateRule):
         super().bind(network)
         if hasattr(self.optimizer, "bind"):
             self.optimizer.bind(network)
+
+
+def _replace(network: Network, shorten: Callable[[Array], Array]) -> None:
+    """勾配を新しい配列に入れ替える。切り詰める前の勾配を残している人の記録を変えないように。
+
+    中に層をもつ層も、中の層も、同じ勾配を並べている。どちらも同じ配列に入れ替える。
+    """
+    shorter: dict[int, tuple[Array, Array]] = {}  # 元の配列も残す。捨てると id が使い回される
+    for grads in [layer.grads for layer in every(network)]:
+        for name, g in grads.items():
+            if id(g) not in shorter:
+                shorter[id(g)] = g, shorten(g)
+            grads[name] = shorter[id(g)][1]
 
 
 def _norm(grads: list[Array], members: int) -> tuple[Array, Array]:

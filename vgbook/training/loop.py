@@ -4,13 +4,16 @@
 ほかの要素の学習は続けます。
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from vgbook._edge import Array, check_callable, check_flag, check_rng
 from vgbook._progress import progress_bar
+from vgbook.layers.affine import Layer
+from vgbook.layers.normalization import BatchNorm
 from vgbook.network import Network
 from vgbook.training.checks import Pair, check_pair, check_schedule, check_test
 from vgbook.training.losses import Loss, check_loss, loss_and_gradient, softmax_cross_entropy
@@ -203,14 +206,21 @@ def fit(
         for step in range(steps):
             rows = rng.integers(len(x), size=batch_size)
             inputs, answers = x[rows], labels[rows]
-            with network.turn.wait:  # ほかのスレッドの predict は、順伝播と逆伝播の間に入れない
+            with network.turn.wait:  # ほかのスレッドは、順伝播と更新の間に入れない
                 value, dy = loss_and_gradient(loss, network.forward(inputs), answers)
                 network.gradients(dy)
+                if watch is None:
+                    optimizer.step(network)
+                else:
+                    grads = _grads(network)
             if watch is not None:
-                _show(watch, step, network)
-            optimizer.step(network)
+                watch(step, network)  # watch は、ほかのスレッドを待つかもしれない
+                with network.turn.wait:
+                    _check_kept(grads, watch)
+                    optimizer.step(network)
             if reevaluate:
-                value, _ = loss(network.forward(inputs), answers)
+                with network.turn.wait, _averages_kept(network):
+                    value, _ = loss(network.forward(inputs), answers)
             if evaluate_every is not None and step % evaluate_every == 0:
                 log.measure(step, network, (x, labels), test)
             if log.diverges(step, value):
@@ -219,16 +229,32 @@ def fit(
     return log.history()
 
 
-def _show(watch: Callable[[int, Network], None], step: int, network: Network) -> None:
-    """``watch`` に見せ、更新に使う勾配が、別の逆伝播のものに替わっていないことを確かめる。"""
-    before = [(layer, layer.grads) for layer in network.leaves() if "grads" in vars(layer)]
-    watch(step, network)
-    if any(layer.grads is not grads for layer, grads in before):
+def _grads(network: Network) -> list[tuple[Layer, dict[str, Array]]]:
+    """どの層が、どの勾配をもつか。``grads`` を呼ぶたびに作る層は除く。"""
+    stored = (layer for layer in network.leaves() if layer.grads is layer.grads)
+    return [(layer, layer.grads) for layer in stored]
+
+
+def _check_kept(
+    grads: list[tuple[Layer, dict[str, Array]]], watch: Callable[[int, Network], None]
+) -> None:
+    """``watch`` の間に、更新に使う勾配が、別の逆伝播のものに替わっていないことを確かめる。"""
+    if any(layer.grads is not kept for layer, kept in grads):
         raise RuntimeError(
             "watch の中で、更新に使う勾配 (layer.grads) が替わりました。signals や backward で測る"
             "なら copy.deepcopy(network) で、勾配を変えるなら layer.grads の中身を書き換えます。"
             f"受け取った watch: {watch!r}"
         )
+
+
+@contextmanager
+def _averages_kept(network: Network) -> Iterator[None]:
+    """測り直すだけの順伝播で、バッチ正規化の移動平均を進めない。"""
+    norms = [layer for layer in network.leaves() if isinstance(layer, BatchNorm)]
+    kept = [(norm.running_mean.copy(), norm.running_var.copy()) for norm in norms]
+    yield
+    for norm, (mean, var) in zip(norms, kept, strict=True):
+        norm.running_mean[...], norm.running_var[...] = mean, var
 
 
 class _Log:
