@@ -16,12 +16,10 @@ import pytest
 EDITIONS = Path(__file__).parents[2] / "docs" / "_editions"
 sys.path.insert(0, str(EDITIONS))
 
-etree = pytest.importorskip("lxml.etree")
-pytest.importorskip("cssselect")
 import epub  # noqa: E402
 import pages  # noqa: E402
 import sheet  # noqa: E402
-from lxml import html  # noqa: E402
+from lxml import etree, html  # noqa: E402
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 OPF = "{http://www.idpf.org/2007/opf}"
@@ -129,8 +127,13 @@ def test_the_same_book_makes_the_same_epub(book: Path, archive, tmp_path: Path):
     assert (tmp_path / "again.epub").read_bytes() == Path(archive.filename).read_bytes()
 
 
-def test_the_sheet_for_print_has_no_doubled_names_and_no_lost_links(book: Path):
-    paper = html.fromstring(sheet.document(book, pages.contents(book), {}))
+@pytest.fixture(scope="module")
+def paper(book: Path):
+    """1 冊にまとめた、紙のための HTML。"""
+    return html.fromstring(sheet.document(book, pages.contents(book), {}))
+
+
+def test_the_sheet_for_print_has_no_doubled_names_and_no_lost_links(paper):
     ids = Counter(paper.xpath("//@id"))
     assert [name for name, times in ids.items() if times > 1] == []
     links = [unquote(href[1:]) for href in paper.xpath("//a/@href") if href.startswith("#")]
@@ -139,8 +142,7 @@ def test_the_sheet_for_print_has_no_doubled_names_and_no_lost_links(book: Path):
     assert paper.xpath("//details | //script | //button") == []
 
 
-def test_no_heading_of_the_sheet_is_parted_from_the_next(book: Path):
-    paper = html.fromstring(sheet.document(book, pages.contents(book), {}))
+def test_no_heading_of_the_sheet_is_parted_from_the_next(paper):
     headings = paper.cssselect(".chapter :is(h2, h3, h4, h5)")
     assert len(headings) > 100
     assert [

@@ -14,7 +14,7 @@ from jupyter_cache.base import CacheBundleIn
 from sphinx import addnodes
 from sphinx.util.parallel import make_chunks
 
-from vg.build import execution, pages
+from vg.build import execution, garbage, pages
 from vg.build.key import Known, code_of, key, premises, reached
 from vg.manuscript import DOCS, Manuscript, Page
 from vg.math import typeset
@@ -107,6 +107,8 @@ FILES = {
     "docs/_ipython/profile_default/ipython_kernel_config.py": "1\n",
     "docs/appendix/speed-results.json": "1\n",
     "docs/appendix/site-table.csv": "1\n",
+    "docs/part6/clinic-results.json": "1\n",
+    "docs/appendix/speed.md": "1\n",
     "vgbook/__init__.py": "from vgbook.network import mlp\n",
     "vgbook/network.py": "def mlp():\n    from vgbook.layers.affine import Affine\n",
     "vgbook/layers/__init__.py": "1\n",
@@ -131,7 +133,8 @@ def test_the_cache_key_follows_whatever_the_cells_read(sources: Path, name: str)
     before = key(PAGE, sources / "docs", known)
     assert key(PAGE, sources / "docs", known) == key(PAGE, sources / "docs", {}) == before
     (sources / name).write_text("2\n", encoding="utf-8")
-    assert (key(PAGE, sources / "docs", known) != before) == (name != "vgbook/book/explore.py")
+    changed = key(PAGE, sources / "docs", known) != before
+    assert changed == (name not in ("vgbook/book/explore.py", "docs/appendix/speed.md"))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -139,7 +142,7 @@ def test_the_keys_are_made_again_whenever_one_may_have_changed(sources: Path, na
     before = premises(sources / "docs")
     assert premises(sources / "docs") == before
     (sources / name).write_text("2\n", encoding="utf-8")
-    assert premises(sources / "docs") != before
+    assert (premises(sources / "docs") != before) == (name != "docs/appendix/speed.md")
 
 
 def test_the_cache_key_does_not_follow_comments_and_docstrings(sources: Path):
@@ -151,6 +154,24 @@ def test_the_cache_key_does_not_follow_comments_and_docstrings(sources: Path):
     assert key(PAGE, sources / "docs", {}) == before
     plotting.write_text("def band():\n    return 2\n", encoding="utf-8")
     assert key(PAGE, sources / "docs", {}) != before
+
+
+def test_a_new_check_brings_its_page_into_the_contents():
+    env = SimpleNamespace(found_docs={"checks/index", "api/index", "checks/new", "part1/a"})
+    assert pages.outdated(None, env, {"checks/new"}, set(), set()) == ["checks/index"]
+    assert pages.outdated(None, env, {"part1/a"}, set(), {"api/old"}) == ["api/index"]
+    assert pages.outdated(None, env, set(), {"checks/new"}, set()) == []
+
+
+def test_a_kept_tree_points_to_nothing_but_itself():
+    tree, inner = (new_document(name) for name in ("page", "eval-rst"))
+    paragraph = nodes.paragraph("", "文")
+    inner += paragraph
+    inner.remove(paragraph)
+    tree += nodes.section("", paragraph)
+    paragraph.document = inner
+    garbage.adopt(None, tree)
+    assert {id(node.document) for node in tree.findall()} == {id(tree)}
 
 
 def test_every_page_depends_on_the_modules_it_imports():

@@ -39,6 +39,7 @@ PARTS = (  # 同じ出来事には、この順に応える
     "quiz.scores",  # その成績の一覧
     "page.reading",  # 章の位置、誤りの報告
     "page.navigation",  # 左の目次を、題だけから組む
+    "figures.scripts",  # 動かせる図の JavaScript
     "figures.svg",  # 図を軽くする (page.markup が寸法を読む前に)
     "page.markup",  # 出力する HTML の手直し
     "page.share",  # 共有の札と絵、sitemap、404 の頁

@@ -20,6 +20,7 @@ FENCE = re.compile(r"^(?P<ticks>`{3,})(?P<info>.*)\n(?P<body>(?:.*\n)*?)(?P=tick
 DISPLAY = re.compile(
     r"^[> ]*\$\$[ \t]*\n(.*?)^[> ]*\$\$[ \t]*(?:\(([\w-]+)\))?[ \t]*$", re.S | re.M
 )
+API_ROW = re.compile(r"^\| \[`(vgbook\.[\w.]+)`\]", re.M)
 DIRECTIVE = re.compile(r"^\.\. math::(.*\n(?:[ \t]+.*\n|[ \t]*\n)*)", re.M)
 HEAD = re.compile(r"^(?:\((?P<label>[\w-]+)\)=\n)?# (?P<title>.+)$", re.M)
 OPTIONS = re.compile(r"\A(?:---\n[\s\S]*?^---\n|(?::.*\n)*)", re.M)
@@ -170,14 +171,21 @@ class Manuscript:
     def displays(self) -> list[Display]:
         """頁と、パッケージの docstring の、すべての別行の数式。"""
         written = [display for page in self.pages.values() for display in page.displays()]
-        return [*written, *docstrings(self.docs.parent / "vgbook")]
+        index = self.pages.get("api/index")
+        shown = set(API_ROW.findall(index.text)) if index else set()
+        return [*written, *docstrings(self.docs.parent / "vgbook", shown)]
 
 
-def docstrings(package: Path) -> Iterator[Display]:
-    """API の頁に出る数式。名前は、関数やクラスの場所。2 つ目からは番号を付ける。"""
+def docstrings(package: Path, shown: set[str]) -> Iterator[Display]:
+    """API の頁に出る数式。名前は、関数やクラスの場所。2 つ目からは番号を付ける。
+
+    場所は、``shown`` (API の頁のあるモジュール) のうち、書かれたファイルを含むもの。
+    """
     for path in sorted(package.rglob("*.py")):
         place = path.relative_to(package.parent).with_suffix("").parts
         module = ".".join(place).removesuffix(".__init__")
+        if module not in shown and module.rpartition(".")[0] in shown:
+            module = module.rpartition(".")[0]
         tree = ast.parse(path.read_text(encoding="utf-8"))
         owners = (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef))
         named = [(module, tree), *((f"{module}.{n.name}", n) for n in owners)]

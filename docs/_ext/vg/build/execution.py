@@ -50,7 +50,7 @@ def set_cache_path(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(path)
 
 
-def known(env: BuildEnvironment) -> Known:
+def kept_modules(env: BuildEnvironment) -> Known:
     """前の組みまでに読んだモジュール。"""
     if not hasattr(env, "vg_modules"):
         env.vg_modules = Known()
@@ -60,7 +60,7 @@ def known(env: BuildEnvironment) -> Known:
 def key_of(app: Sphinx, docname: str) -> str:
     """セルのない頁なら、空。"""
     page = Page(docname, Path(app.env.doc2path(docname)).read_text(encoding="utf-8"))
-    return key(page, Path(app.confdir), known(app.env)) if page.is_notebook else ""
+    return key(page, Path(app.confdir), kept_modules(app.env)) if page.is_notebook else ""
 
 
 def add_key(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -146,16 +146,14 @@ def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     if docnames:
         warm(len(docnames))
         for path in modules(Path(app.confdir).parent).values():
-            module(path, known(env))  # ここで読んでおけば、並列の読み手が、それぞれ読まずに済む
+            module(
+                path, kept_modules(env)
+            )  # ここで読んでおけば、並列の読み手が、それぞれ読まずに済む
         # フォント一覧のキャッシュを先に作る。初めての機械では数秒かかり、カーネルの中で
         # 作らせると、その知らせが stderr に出てビルドが止まる
         import matplotlib.font_manager  # noqa: F401
 
-        path = Path(env.config.nb_execution_cache_path)
-        drop_half_written(get_cache(path))
-        for old in path.parent.iterdir():  # 鍵ごとに置き場を分けていたころのもの
-            if old != path:
-                shutil.rmtree(old, ignore_errors=True)
+        drop_half_written(get_cache(Path(env.config.nb_execution_cache_path)))
 
 
 def setup(app: Sphinx) -> None:

@@ -19,7 +19,11 @@ from pathlib import Path
 
 from vg.manuscript import Page
 
-LIBRARIES = ("numpy", "scipy", "matplotlib", "scikit-learn", "ipykernel", "matplotlib-inline")
+LIBRARIES = (
+    *("numpy", "scipy", "scikit-learn"),
+    *("matplotlib", "matplotlib-fontja", "matplotlib-inline"),  # fontja の字は、図に描き込まれる
+    "ipykernel",
+)
 PACKAGE = "vgbook"
 MAGIC = re.compile(r"^\s*[%!].*$", re.M)  # IPython だけの書き方
 DATA = re.compile(r"\.(?:json|csv)\b")
@@ -83,6 +87,8 @@ class Module:
 
 Known = dict[str, Module]
 """ファイルの中身 (のハッシュ) → 構文として読んだもの。構文を読むのは遅いので、次の組みにも残す。"""
+READER = Path(__file__).read_bytes()
+"""読み方が変われば、前に読んだものは使わない。"""
 
 
 def read(text: bytes) -> Module:
@@ -93,7 +99,7 @@ def read(text: bytes) -> Module:
 
 def module(path: Path, known: Known) -> Module:
     text = path.read_bytes()
-    digest = hashlib.sha256(text).hexdigest()
+    digest = hashlib.sha256(READER + text).hexdigest()
     if digest not in known:
         known[digest] = read(text)
     return known[digest]
@@ -152,7 +158,7 @@ def settings(docs: Path) -> list[Path]:
 
 def measurements(docs: Path) -> list[Path]:
     """データを読むセルの結果を変えうる、測定の記録。"""
-    return sorted(docs.glob("appendix/*.*"))
+    return sorted(path for path in docs.glob("[!_]*/*.*") if path.suffix in (".json", ".csv"))
 
 
 def add(h: hashlib._Hash, root: Path, paths: Iterable[Path]) -> None:

@@ -96,14 +96,12 @@ def write(app: Sphinx, config: Config) -> None:
                 path.unlink()
 
 
-def adopt(app: Sphinx, doctree: nodes.document) -> None:
-    """どの節も、自分の頁の木を指すようにする。
-
-    ``{eval-rst}`` の節は、そこだけの文書を指したままで、その文書は組みの環境を抱えている。
-    頁の木を書き残すと、頁ごとに環境の写しが付いて、大きさが 10 倍になる。
-    """
-    for node in doctree.findall():
-        node.document = doctree
+def outdated(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """作った頁が増えるか減れば、その目次 (``index``) も読み直す。"""
+    folders = {name.partition("/")[0] for name in added | removed} & set(GENERATED)
+    return sorted({f"{folder}/index" for folder in folders} & env.found_docs)
 
 
 def drop_unlinked_sources(app: Sphinx, env: BuildEnvironment) -> None:
@@ -134,5 +132,5 @@ class MadePages(SphinxDirective):
 def setup(app: Sphinx) -> None:
     app.add_directive("made-pages", MadePages)
     app.connect("config-inited", write)
-    app.connect("doctree-read", adopt)
+    app.connect("env-get-outdated", outdated)
     app.connect("env-updated", drop_unlinked_sources)

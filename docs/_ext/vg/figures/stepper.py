@@ -62,9 +62,8 @@ class StepperDirective(SphinxDirective):
 
 
 def visit(self: HTML5Translator, node: stepper) -> None:
-    if self.builder.name in ("html", "dirhtml"):  # 紙と EPUB には、動かない図だけを置く
-        attributes = {"role": "group", "aria-label": node["title"], "data-graph": node["graph"]}
-        self.body.append(self.starttag(node, "div", CLASS="stepper", **attributes) + "</div>\n")
+    attributes = {"role": "group", "aria-label": node["title"], "data-graph": node["graph"]}
+    self.body.append(self.starttag(node, "div", CLASS="stepper", **attributes) + "</div>\n")
     raise nodes.SkipNode
 
 

@@ -40,7 +40,9 @@ def mark_equations(app: Sphinx, doctree: nodes.document) -> None:
             label = place if seen[place] == 1 else f"{place}-{seen[place]}"
         if check := checks.get(label):
             node["checked"] = (check.module.replace("_", "-"), check.target, check.method())
-            app.env.note_dependency(str(folder(app) / f"{check.module}.py"))
+        path = folder(app) / f"{check.module if check else '__init__'}.py"  # 検算しない式の一覧
+        if path.exists():
+            app.env.note_dependency(str(path))
 
 
 def described(node: nodes.Node, docname: str) -> str:

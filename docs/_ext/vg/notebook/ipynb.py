@@ -24,6 +24,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 from vg.notebook.markdown import Writer
+from vg.page.folds import is_cell
 
 FOLDER = "downloads"
 IMPORT_GLUE = re.compile(r"^from myst_nb import glue\n?", re.MULTILINE)
@@ -53,10 +54,6 @@ def wheel_version(app: Sphinx) -> str:
 
 def wheel_name(app: Sphinx) -> str:
     return f"vgbook-{wheel_version(app)}-py3-none-any.whl"
-
-
-def is_cell(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code"
 
 
 def writer(env: BuildEnvironment, docname: str) -> Writer:

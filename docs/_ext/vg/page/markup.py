@@ -26,7 +26,6 @@ ROLES = {  # 読み上げの役割の書き漏らしと、廃止された役割
     'role="doc-biblioentry"': 'role="listitem"',
 }
 
-EMPTY_HEADER = re.compile(r'<th class="head[^"]*">(<p></p>)?</th>')
 LIST_IN_PARAGRAPH = re.compile(r'<p>(<ul class="simple">.*?</ul>)\s*</p>', re.DOTALL)  # 戻り値の組
 PRE = re.compile(r"<pre>.*?</pre>", re.DOTALL)  # ソースの頁では、中に div がある
 DOTTED = re.compile(r'(?<=<span class="pre">)[^\W\d]\w*(?:\.[^\W\d]\w*)+(?=</span>)')
@@ -41,11 +40,6 @@ UNUSED = (
 NEEDED_WITH = {  # 頁にこの字があるときだけ要る JavaScript
     "copybutton": 'class="highlight',
     "clipboard": 'class="highlight',
-    "figures.": 'class="vg-figure',
-    "network.": 'class="vg-figure-live',
-    "trainer.": "vg-trainer",
-    "batch.": "vg-batch",
-    "cover.": 'class="vg-cover"',
 }
 
 
@@ -115,8 +109,7 @@ def fix_page(app: Sphinx, name: str, template: str, context: dict[str, Any], tre
     for key in ("body", "furo_navigation_tree"):
         for wrong, right in ROLES.items():
             context[key] = context.get(key, "").replace(wrong, right)
-    body = EMPTY_HEADER.sub("<td></td>", context["body"])
-    body = LIST_IN_PARAGRAPH.sub(r"\1", body)
+    body = LIST_IN_PARAGRAPH.sub(r"\1", context["body"])
     # 長い名前は、狭い所では点や斜線の後で分ける。語の途中で分かれず、はみ出しもしない
     body = DOTTED.sub(lambda m: m[0].replace(".", ".<wbr>"), body)
     body = FILE.sub(lambda m: m[0].replace("/", "/<wbr>"), body)
