@@ -1,4 +1,4 @@
-"""CONTRIBUTING の手順のとおりに足せば、試験が通る。写しの中で、関数と章と実験を実際に足す。"""
+"""CONTRIBUTING の手順のとおりに足せば、試験が通る。写しの中で、関数、章、式、実験を実際に足す。"""
 
 import os
 import re
@@ -46,6 +46,10 @@ kernelspec:
 
 勾配の大きさを測ります。
 
+$$
+\\pd{L}{z} = 2z
+$$ (eq-sample-square)
+
 ## 確認問題
 
 ```{code-cell} python
@@ -58,6 +62,19 @@ PAGE: Edits = {
     "docs/index.md": [("```\n\n```{toctree}\n:caption: 確認\n", "part6/sample\n")],
     "docs/quiz/part6.md": [("## 動かない損失の値", "[試しの章](#sec-sample)の問題です。\n\n")],
 }
+CHECK = '''"""試しの章の検算。"""
+
+import sympy
+
+from checks.engine import check
+
+
+@check("eq-sample-square", "記号")
+def square(rng):
+    """L = z² の微分。"""
+    z = sympy.Symbol("z")
+    return {"z": z, r"\\pd{L}{z}": sympy.diff(z**2, z)}
+'''
 EXPERIMENT: Edits = {
     "vgbook/experiments/trainings.py": [
         (
@@ -128,6 +145,11 @@ def test_a_chapter_needs_three_files(house: Path):
     index.write_text(text.replace(rows[-1], rows[-1] + row), encoding="utf-8")
     tests = [f"tests/book/test_{name}.py" for name in ("reading_map", "prose")]
     assert passed(house, *tests, "-k", "sample or contents") >= 5
+
+
+def test_a_formula_needs_one_check(house: Path):
+    add(house, PAGE | {"docs/checks/sample.py": [("", CHECK)]})
+    assert passed(house, "tests/book/test_checks.py", "-k", "sample or checked_or_excused") >= 2
 
 
 def test_an_experiment_needs_two_files(house: Path):

@@ -204,6 +204,14 @@ def test_ci_fails_on_the_named_verdicts_only(sick, tmp_path, capsys):
         main([str(path), "--fail-on", "風邪"])
 
 
+@pytest.mark.parametrize(
+    ("losses", "end"),
+    [([9.0] * 15 + [1.0, 2.0, 3.0, 4.0, 5.0], 3.0), ([9.0] * 90 + [*range(10)], 4.5), ([2.0], 2.0)],
+)
+def test_a_trial_ends_at_the_mean_of_its_last_tenth_and_of_five_updates_at_least(losses, end):
+    assert Trial("", losses, reference=1.0).end == end
+
+
 STUCK = Trial("そのまま", [1.0, 0.99], reference=1.0)
 FELL = Trial("そのまま", [1.0, 0.5], reference=1.0)
 LAYER = LayerRecord("0", "Linear", delta=1.0)

@@ -247,6 +247,26 @@ def test_a_schedule_in_its_warm_up_is_not_a_small_step():
     assert any("予定" in note for note in report.notes)
 
 
+@pytest.mark.parametrize("lr", [1e-8, 5e-8])  # 1/3 の 3 倍が、丸めで前者は元に戻り、後者は減る
+def test_a_warm_up_from_a_third_is_no_excuse_for_a_small_step_whatever_the_rounding(lr):
+    model, x, y, loss, optimizer = rate(lr)()
+    torch.optim.lr_scheduler.LinearLR(optimizer)  # 既定では 1/3 から始まる
+    assert root(model, x, y, loss, optimizer) == "step-small"
+
+
+def test_a_symptom_is_not_excused_by_a_loss_that_did_not_fall():
+    layers = [part for _ in range(12) for part in (nn.Linear(32, 32), nn.Sigmoid())]
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 32), nn.Sigmoid(), *layers, nn.Linear(32, 3))
+    optimizer = sgd(model, 0.3)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 0.1)
+    report = diagnose(model, *rings(), loss=CE, optimizer=optimizer)
+    assert report.unknown
+    told = [note for note in report.notes if "の症状" in note]
+    assert told
+    assert not any("損失が下がるので" in note for note in told)
+
+
 def test_the_same_call_gives_the_same_report():
     model, x, y, loss, optimizer = decay()
     one, other = (diagnose(model, x, y, loss=loss, optimizer=optimizer) for _ in range(2))
@@ -302,6 +322,32 @@ def test_delta_of_a_recurrent_layer_is_known_for_each_time():
     np.testing.assert_allclose(times, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_the_samples_of_a_recurrent_layer_are_told_apart_by_its_last_state(batch_first):
+    model = Together(
+        lambda m, x: m.head(m.cell(x)[1][0]),
+        cell=nn.RNN(4, 16, batch_first=batch_first),
+        head=nn.Linear(16, 3),
+    )
+    x, y = torch.randn(12, 5, 4), torch.arange(12) % 3
+    x = x if batch_first else x.transpose(0, 1)
+    state = model.cell(x)[1][0].detach().double().numpy()  # 最後の時刻の隠れ状態
+    expected = np.sqrt(state.var(0).mean() / np.square(state).mean())
+    layer = diagnose(model, x, y, loss=CE).layers[0]
+    assert layer.time_distinct == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("std", [0.01, 1.0, 100.0])
+def test_the_averages_of_batch_norm_are_off_by_a_count_of_standard_deviations(std):
+    from vgbook.clinic.torch.sizes import batch_statistics, drift
+
+    norm = nn.BatchNorm1d(8, eps=0.0)
+    x = torch.randn(64, 8)
+    nn.init.constant_(norm.running_var, std**2)
+    x = std * ((x - x.mean(0)) / x.std(0, unbiased=False) + 1.5)
+    assert float(drift(norm, *batch_statistics(x))) == pytest.approx(1.5, rel=1e-4)
+
+
 @pytest.mark.parametrize(("norms", "suspected"), [(3, False), (4, True)])
 def test_four_normalizations_after_the_sums_are_a_suspect(norms, suspected):
     from vgbook.clinic.torch.measure import measure
@@ -325,6 +371,18 @@ def test_four_normalizations_after_the_sums_are_a_suspect(norms, suspected):
     subject = Subject(model, *rings(), CE, None, sgd(model))
     found = suspects(subject, measure(subject, Thresholds()), [], Trial("", [1.0], 1.0))
     assert ("post-norm" in [suspect.slug for suspect in found]) == suspected
+
+
+@pytest.mark.parametrize(("samples", "suspected"), [(1, False), (2, True)])
+def test_two_numbers_have_a_scale_and_one_has_none(samples, suspected):
+    from vgbook.clinic.torch.measure import measure
+    from vgbook.clinic.torch.subject import Subject
+    from vgbook.clinic.torch.suspects import suspects
+
+    model, x = nn.Linear(1, 1), 100.0 * torch.arange(1, samples + 1)[:, None]
+    subject = Subject(model, x, x / 100, MSE, None, sgd(model))
+    found = suspects(subject, measure(subject, Thresholds()), [], Trial("", [1.0], 1.0))
+    assert ("input-scale" in [suspect.slug for suspect in found]) == suspected
 
 
 # --- 何も変えない -------------------------------------------------------------------------
@@ -424,6 +482,18 @@ def test_a_loss_that_holds_the_parameters_leaves_their_gradients_alone():
         optimizer=optimizer,
     )
     assert same(before, everything(model, optimizer))
+
+
+def test_a_loss_that_learns_is_trained_as_a_copy():
+    from vgbook.clinic.torch.subject import Subject
+
+    model = dense(4, 8, 8)
+    loss = Together(lambda m, h, y: CE(m.head(h), y), head=nn.Linear(8, 3))
+    before = copy.deepcopy(loss.state_dict())
+    tried = Subject(model, *rings(), loss, None, sgd(nn.ModuleList([model, loss]))).copy()
+    tried.update()
+    assert same(before, loss.state_dict())
+    assert not same(before, tried.loss.state_dict())
 
 
 # --- どんなモデルでも ---------------------------------------------------------------------
@@ -612,6 +682,21 @@ def test_every_feature_is_standardised_by_its_own_mean(shape, features, axes):
     a = x.double().numpy()
     expected = (a - a.mean(axes, keepdims=True)) / a.std(axes, keepdims=True)
     np.testing.assert_allclose(standardise(x).numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "layer", [lambda: nn.Linear(400, 50), lambda: nn.Conv2d(16, 64, 5)], ids=["全結合", "畳み込み"]
+)
+def test_the_initial_weights_that_are_tried_are_those_of_pytorch(layer):
+    from vgbook.clinic.torch.courses import reinitialise
+    from vgbook.clinic.torch.subject import Subject
+
+    tried, he_normal = layer(), layer()
+    reinitialise(2**0.5)(Subject(tried, None, None, None, None, None))
+    nn.init.kaiming_normal_(he_normal.weight, nonlinearity="relu")
+    drawn, expected = (float(each.weight.detach().std()) for each in (tried, he_normal))
+    assert drawn == pytest.approx(expected, rel=0.05)
+    assert not tried.bias.any()
 
 
 # --- 壊れた入力 ---------------------------------------------------------------------------
@@ -873,6 +958,12 @@ def test_only_a_loss_that_ignores_a_shift_of_the_probabilities_takes_logits():
     assert root(model, x, y, below_zero, None) == "softmax-twice"
 
 
+def test_a_model_that_returns_its_own_loss_is_healthy():
+    x, y = rings()
+    model = Together(lambda m, x: CE(m.body(x), y), body=dense(4, 32, 3))
+    assert root(model, x, y, lambda value, _: value, sgd(model)) == "healthy"
+
+
 def test_an_integer_target_of_another_shape_is_seen():
     x, _ = rings()
     model, y = dense(4, 32, 1), (9 * x[:, 0] * x[:, 1]).round().long()
@@ -1013,6 +1104,20 @@ def test_a_loss_that_was_not_finite_is_found_wherever_it_was():
             w.loss(math.inf if i == 5 else loss)
     found = w.report().findings[0]
     assert (found.slug, found.modules) == ("non-finite", ("loss",))
+
+
+def test_a_watch_keeps_every_third_loss_and_those_that_are_not_finite():
+    model = dense(4, 8, 3)
+    optimizer = sgd(model)
+    losses = [1.0, 0.9, 0.8, 0.7, math.nan, 0.5, 0.4, math.inf]
+    with watch(model, optimizer, every=3) as w:
+        for loss in losses:
+            w.loss(loss)
+            optimizer.zero_grad()
+            model(torch.ones(2, 4)).sum().backward()
+            optimizer.step()
+    (kept,) = w.report().trials
+    np.testing.assert_array_equal(kept.losses, [losses[i] for i in (0, 3, 4, 6, 7)])
 
 
 @pytest.mark.parametrize("make", [sgd, lambda m: torch.optim.LBFGS(m.parameters(), lr=0.1)])

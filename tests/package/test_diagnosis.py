@@ -7,6 +7,7 @@ from vgbook.activations import Activation, leaky_relu, relu, sigmoid, step, tanh
 from vgbook.clinic import LayerRecord, Thresholds, diagnose, text
 from vgbook.clinic.court import Change, Court
 from vgbook.clinic.numerical import numerical_gradient
+from vgbook.clinic.numpy_measure import Hook, stale
 from vgbook.clinic.record import Trial
 from vgbook.clinic.symptoms import symptoms
 from vgbook.experiments.datasets import digits
@@ -198,15 +199,16 @@ def test_delta_and_dW_inside_a_branch_are_those_of_numerical_differentiation():
     assert d.delta[3] == pytest.approx(rms(slope(shift.size)), rel=1e-6)
 
 
-def test_the_numbers_are_those_of_the_signals():
+@pytest.mark.parametrize(("options", "lr"), [({}, 0.01), ({"lr": 0.5}, 0.5)])
+def test_the_numbers_are_those_of_the_signals(options, lr):
     net = network(relu, he())
     s = signals(net, X, softmax_cross_entropy(net.forward(X), LABELS)[1])
-    d = diagnose(net, X, LABELS, lr=0.5)
+    d = diagnose(net, X, LABELS, **options)
     np.testing.assert_allclose(d.delta, [np.sqrt(np.mean(a**2)) for a in s.delta])
     np.testing.assert_allclose(d.h, [np.sqrt(np.mean(a**2)) for a in s.h])
     np.testing.assert_allclose(d.distinct, [np.sqrt(a.var(axis=0).mean()) for a in s.h])
     W = [np.sqrt(np.mean(a.params["W"] ** 2)) for a in net.affines]
-    np.testing.assert_allclose(d.update, 0.5 * d.dW / W)
+    np.testing.assert_allclose(d.update, lr * d.dW / W)
     np.testing.assert_allclose(d.dead[:-1], [np.mean(np.all(a == 0, axis=0)) for a in s.h[:-1]])
 
 
@@ -227,6 +229,15 @@ def test_trials_stop_when_the_seconds_are_used_up():
     report = diagnose(sick, X, LABELS, optimizer=SGD(1e-6), seconds=1e-9)
     assert {len(trial.losses) for trial in report.trials} == {1}
     assert any("seconds を大きく" in note for note in report.notes) or report.findings
+
+
+def test_averages_kept_from_data_that_varied_are_stale_on_data_that_does_not():
+    """どの標本でも同じ値のバッチの分散は 0。移動平均は 1 のままなら、外れている。"""
+    norm = BatchNorm(4)
+    norm.training = False
+    hook = Hook(norm, 0)
+    hook.forward(np.zeros((20, 4)))
+    assert stale(hook)
 
 
 def test_a_step_is_for_models_of_torch_alone():

@@ -18,6 +18,7 @@ import pytest
 
 from vgbook.activations import Activation, relu, tanh
 from vgbook.ensemble.chunks import CHUNK_BYTES, chunk_size, footprint, over_members, take
+from vgbook.ensemble.jobs import cpus
 from vgbook.ensemble.seeds import over_seeds
 from vgbook.experiments.datasets import Dataset, gaussian
 from vgbook.experiments.flow import gradient_flow, measure
@@ -436,6 +437,13 @@ def test_dask_gets_the_data_of_an_experiment_once_and_not_with_every_chunk(tmp_p
     with dask_cluster() as client:
         over_seeds(Heavy(tmp_path), rng=rng(), seeds=20, executor=client.get_executor())
     assert 1 <= len(list(tmp_path.iterdir())) <= 4  # 呼んだ側で 1 度、ワーカーの間で高々数度
+
+
+def test_only_the_cpus_of_this_process_are_counted(monkeypatch):
+    """コンテナや taskset で狭められたプロセスでは、計算機の CPU の数ではない。"""
+    free = {0: {2, 5}}  # 0 は、このプロセス
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: free.get(pid, set(range(64))))
+    assert cpus() == 2
 
 
 def test_chunks_fit_the_cache_and_are_dealt_evenly_to_the_cpus(monkeypatch):

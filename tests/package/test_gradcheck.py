@@ -522,3 +522,7 @@ def test_an_array_whose_elements_share_their_place_is_refused():
     a = np.lib.stride_tricks.sliding_window_view(np.ones(4), 2, writeable=True)
     with pytest.raises(ValueError, match="要素を 1 つずつ書き換えられる配列"):
         numerical_gradient(lambda a: np.sum(a**2), a)
+
+
+def test_a_gradient_that_is_exactly_0_agrees_with_a_difference_that_is_exactly_0():
+    assert Check("x", error=0.0, scale=0.0, noise=0.0, checked=1, kinks=0).ok()

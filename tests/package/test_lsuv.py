@@ -99,7 +99,10 @@ def test_a_bias_is_taken_into_account_exactly(size):
     for affine in network.affines:
         b = rng(2).standard_normal(affine.params["b"].shape)
         affine.params["b"][:] = size * (b - b.mean(-1, keepdims=True)) / b.std(-1, keepdims=True)
+    signs = [np.sign(affine.params["W"]) for affine in network.affines]
     np.testing.assert_allclose(variances(lsuv(network, x), x), 1, rtol=1e-9)
+    for affine, sign in zip(network.affines, signs, strict=True):  # 2 次方程式の、正の解
+        np.testing.assert_array_equal(np.sign(affine.params["W"]), sign)
 
 
 def test_the_branches_of_residual_blocks_are_scaled_too():

@@ -220,6 +220,14 @@ def test_a_layer_that_is_never_called_is_named_by_the_diagnosis():
         diagnose(Network([block, layer(4, 3)]), X, LABELS)
 
 
+def test_a_layer_may_keep_a_helper_that_is_no_layer():
+    """forward だけ、backward だけをもつ相手は、逆伝播の道ではない。"""
+    first = layer()
+    first.one_way = type("Encoder", (), {"forward": lambda self, x: x})()
+    first.other_way = type("Decoder", (), {"backward": lambda self, x: x})()
+    assert len(Network([first])) == 1
+
+
 def test_a_layer_may_look_at_another_layer_of_the_same_network():
     first, second = layer(), layer(4, 3)
     first.next_one = second

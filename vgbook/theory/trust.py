@@ -78,7 +78,7 @@ def only_where(good: NDArray[np.bool_], value: Array, name: str, q: ArrayLike) -
 
 
 def converged(
-    f: Callable[[Array], Array], q: ArrayLike = 1.0, *, kinks: Sequence[float] = ()
+    f: Callable[[Array], Array], q: ArrayLike, *, kinks: Sequence[float] = ()
 ) -> NDArray[np.bool_]:
     r"""平均 :math:`E[f(\sqrt{q} Z)]` が、小区間を 16 等分した求積と一致するかを調べます。
 

@@ -72,16 +72,15 @@ def diagnose_torch(
 
 
 def _with(report: Diagnosis, findings: list[Finding], found: list[Finding]) -> Diagnosis:
-    """根の下に、その結果として起きた症状を畳む。病気がなければ、症状は注にする。"""
+    """根の下に、その結果として起きた症状を畳む。病気と決めなければ、症状は注にする。"""
     report.findings = findings
     if findings and findings != found:
         root = findings[0]
         root.consequences = [f for f in found if f.slug != root.slug]
     elif not findings:
-        report.notes += [
-            f"{f.name}の症状 ({f.evidence}) がありますが、損失が下がるので病気としません。"
-            for f in found
-        ]
+        fell = "損失が下がるので病気としません"
+        why = "治る試しがなく、原因と決められません" if report.unknown else fell
+        report.notes += [f"{f.name}の症状 ({f.evidence}) がありますが、{why}。" for f in found]
     return report
 
 
@@ -98,7 +97,8 @@ def _court(
 
     assert subject.optimizer is not None
     groups = subject.optimizer.param_groups
-    scheduled = any(group.get("initial_lr", 0) > 3 * group["lr"] for group in groups)
+    # 3 倍でないのは、既定で 1/3 から始まる LinearLR の判定を、丸めで変えないため
+    scheduled = any(group.get("initial_lr", 0) > 3.1 * group["lr"] for group in groups)
     return Court(
         train,
         lambda base: suspects(subject, measured, found, base),
