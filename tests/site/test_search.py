@@ -413,6 +413,7 @@ def test_the_data_of_the_book_hold_what_readers_see(book: Path):
     assert "δ" in text
     assert "\\" not in text  # TeX は文字にした
     assert "import numpy" not in text  # コードは探さない
+    assert not any(">>>" in section["text"] for page in pages for section in page["sections"])
 
 
 def told(query: str, *pages: dict) -> str:

@@ -32,8 +32,8 @@ QUESTIONS = Path(__file__).with_name("questions.toml")
 WHOLE = "ページ"  # ``questions.toml`` で、見出しの代わりに頁の全体を指す鍵
 PLACES = ("api", "quiz", "checks", "glossary", "notation")  # 説明する章のほかの、頁の種類
 UNREAD = (
-    *(nodes.literal_block, nodes.comment, nodes.raw, nodes.title, addnodes.toctree),
-    *(addnodes.desc_signature, nodes.term, nodes.system_message),
+    *(nodes.literal_block, nodes.doctest_block, nodes.comment, nodes.raw, nodes.title),
+    *(addnodes.toctree, addnodes.desc_signature, nodes.term, nodes.system_message),
 )
 
 
