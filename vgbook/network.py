@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from vgbook._edge import Array, Shape, came, check_count, check_dtype, check_flag, check_rng, signal
 from vgbook._turn import Turn
 from vgbook.activations import Activation, check_activation, identity
-from vgbook.initializers.initializer import Initializer, check_init
+from vgbook.initializers.initializer import Initializer, check_init, common_ensemble
 from vgbook.layers.affine import Activate, Affine, Layer
 from vgbook.layers.walk import check_layers, check_param, leaves
 
@@ -82,21 +82,23 @@ class Network:
         層に残る値が、直前の `forward` のものでなければ断ります。ただし、自作の層だけを手で呼んだ
         ときには気づけません。
         """
-        dy = self._upstream(dy)
-        for layer in reversed(self):
-            dy = layer.backward(dy)
+        with self.turn.wait:
+            dy = self._upstream(dy)
+            for layer in reversed(self):
+                dy = layer.backward(dy)
         return dy
 
     def gradients(self, dy: Array) -> None:
         """学習用の逆伝播。入力での勾配は誰も使わないので、最初の層ではその行列積を省く。"""
-        dy = self._upstream(dy)
-        first, *later = self.layers
-        for layer in reversed(later):
-            dy = layer.backward(dy)
-        if isinstance(first, Affine):
-            first.gradients(dy)
-        else:
-            first.backward(dy)
+        with self.turn.wait:
+            dy = self._upstream(dy)
+            first, *later = self.layers
+            for layer in reversed(later):
+                dy = layer.backward(dy)
+            if isinstance(first, Affine):
+                first.gradients(dy)
+            else:
+                first.backward(dy)
 
     def _sign(self) -> None:
         """層に、この順伝播の印を付ける。ほかの順伝播が通れば、印が変わる。"""
@@ -301,7 +303,7 @@ def mlp(
     check_rng(rng)
     dtype = check_dtype(dtype)
     weights = [i(*fans, rng=rng) for i, fans in zip(inits, pairwise(sizes), strict=True)]
-    ensemble = _common_ensemble([W.shape[:-2] for W in weights])
+    ensemble = common_ensemble([W.shape[:-2] for W in weights])
     *hidden, last = [Affine(_cast(_to_each(W, ensemble), dtype)) for W in weights]
     layers: list[Layer] = []
     for affine, n in zip(hidden, sizes[1:-1], strict=True):
@@ -340,15 +342,6 @@ def _check_widths(widths: Sequence[int]) -> list[int]:
     except (TypeError, ValueError):
         raise ValueError(
             f"widths には 2 個以上の正の整数を渡してください。受け取った値: {widths!r}"
-        ) from None
-
-
-def _common_ensemble(shapes: Sequence[Shape]) -> Shape:
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ValueError(
-            f"init の集団の軸は、どの層でもそろえてください。受け取った形: {shapes}"
         ) from None
 
 

@@ -225,10 +225,28 @@ def test_the_update_is_the_step_that_the_optimizer_really_makes(trial):
 
 
 def test_trials_stop_when_the_seconds_are_used_up():
-    sick = network(sigmoid, xavier())
-    report = diagnose(sick, X, LABELS, optimizer=SGD(1e-6), seconds=1e-9)
+    """途中でやめた試しから、病気とは決めない。"""
+    slow = mlp([64, 50, 50, 50, 10], sigmoid, xavier(gain=0.5), rng=np.random.default_rng(0))
+    assert diagnose(slow, X, LABELS).findings  # 症状はある
+    report = diagnose(slow, X, LABELS, optimizer=Adam(0.01), seconds=1e-9)
     assert {len(trial.losses) for trial in report.trials} == {1}
-    assert any("seconds を大きく" in note for note in report.notes) or report.findings
+    assert report.unknown
+    assert any("seconds を大きく" in note for note in report.notes)
+
+
+class Strict(SGD):
+    """0 だけの勾配を受け取らない、自作の最適化手法。"""
+
+    def step(self, network):
+        if not all(grad.any() for _, grad in network.pairs()):
+            raise FloatingPointError
+        super().step(network)
+
+
+def test_a_step_is_not_tried_with_gradients_that_are_known_to_be_broken():
+    report = diagnose(network(relu, constant(0.0)), X, LABELS, optimizer=Strict(0.1))
+    assert report.findings[0].slug == "zero-init"
+    assert not np.isfinite(report.update).any()
 
 
 def test_averages_kept_from_data_that_varied_are_stale_on_data_that_does_not():

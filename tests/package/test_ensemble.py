@@ -257,9 +257,9 @@ def test_a_chunk_too_large_for_memory_is_refused_before_it_starts():
     assert parent.bit_generator.seed_seq.n_children_spawned == 0
     with pytest.raises(MemoryError, match="バイト"):
         gradient_flow(relu, he(), rng=rng(), width=10**7, samples=1)
-    many = [normal(np.ones(1000))] * 2  # 層ごとに分けた列は切り分けられない。集団の分を数える
+    many = [normal(np.ones((1000, 1))), normal(np.ones(10))]  # 切り分けられない、10000 個の集団
     with pytest.raises(MemoryError, match=f"{10**13:,} バイト"):
-        over_members(run, many, rng=parent, seeds=1, nbytes=10**10)
+        over_members(run, many, rng=parent, seeds=1, nbytes=10**9)
 
 
 # ---- 失敗
@@ -446,7 +446,7 @@ def test_only_the_cpus_of_this_process_are_counted(monkeypatch):
     assert cpus() == 2
 
 
-def test_chunks_fit_the_cache_and_are_dealt_evenly_to_the_cpus(monkeypatch):
+def test_chunks_are_of_the_given_bytes_and_are_dealt_evenly_to_the_cpus(monkeypatch):
     monkeypatch.setattr("vgbook.ensemble.chunks.cpus", lambda: 4)
     fits = CHUNK_BYTES // 3  # 1 つのチャンクに 3 個まで
     assert chunk_size(16, fits, seeds=1) == 2  # 8 つのチャンクを 4 つの CPU に 2 つずつ

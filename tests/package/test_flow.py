@@ -156,11 +156,11 @@ def test_the_spread_survives_numbers_whose_squares_leave_the_range_of_floats(siz
 
 
 @pytest.mark.parametrize("norm", [None, BatchNorm, LayerNorm])
-@pytest.mark.parametrize("samples", [20, 200])
-def test_the_memory_is_known_before_the_run(monkeypatch, norm, samples):
+@pytest.mark.parametrize(("depth", "samples"), [(30, 20), (30, 200), (5, 1000), (1, 1000)])
+def test_the_memory_is_known_before_the_run(monkeypatch, norm, depth, samples):
     asked = []
     monkeypatch.setattr(flow_module, "over_members", lambda *_, nbytes, **__: asked.append(nbytes))
-    options = {"depth": 30, "width": 100, "samples": samples, "norm": norm}
+    options = {"depth": depth, "width": 100, "samples": samples, "norm": norm}
     gradient_flow(relu, he(), rng=rng(), **options)
     tracemalloc.start()
     measure(relu, he(), rng(), **options)

@@ -78,9 +78,10 @@ def test_a_block_whose_order_is_unknown_is_refused():
     box = type("Box", (), {"__init__": lambda self: None})()
     box.branch, box.forward, box.backward = block.branch, block.forward, block.backward
     box.params, box.grads = block.params, {}
-    network = Network([Affine(np.eye(20)), box])
+    network = Network([Affine(3 * np.eye(20)), box])
     with pytest.raises(ValueError, match=r"1 番目の層の中は.*Residual にして.*受け取った層"):
         lsuv(network, rng(1).standard_normal((50, 20)))
+    np.testing.assert_array_equal(network[0].params["W"], 3 * np.eye(20))  # 断る前に、何も変えない
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 20), (20,), ()])

@@ -195,6 +195,20 @@ def test_clipping_reaches_the_layers_inside_a_layer(wrap):
     np.testing.assert_allclose(moved, 1e-3)
 
 
+class Made(Affine):
+    """勾配の辞書を、呼ばれるたびに作り直す層。"""
+
+    grads = property(lambda self: dict(self.made), lambda self, grads: setattr(self, "made", grads))
+
+
+def test_gradients_that_cannot_be_clipped_are_refused():
+    network = Network([Made(np.eye(4))])
+    network.backward(np.ones_like(network.forward(np.ones((2, 4)))))
+    with pytest.raises(RuntimeError, match=r"切り詰められません.*受け取った network"):
+        Clip(SGD(1.0), max_norm=1e-3).step(network)
+    np.testing.assert_array_equal(network[0].params["W"], np.eye(4))
+
+
 def test_clipping_leaves_small_and_zero_gradients_alone():
     layer = Affine(np.ones((2, 3, 4)))
     layer.grads = {

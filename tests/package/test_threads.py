@@ -5,6 +5,7 @@ import pickle
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -67,7 +68,15 @@ def test_predictions_from_several_threads_are_right():
     np.testing.assert_array_equal(made[2].running_mean, before[2].running_mean)
 
 
-@pytest.mark.parametrize("look", [Network.predict, lambda n, x: signals(n, x, np.ones((30, 3)))])
+def go_back(network, x):
+    """学習の順伝播から、勝手に逆伝播する。標本数が合わないときは断られる。"""
+    with suppress(ValueError):
+        network.backward(np.ones((10, 3)))
+
+
+@pytest.mark.parametrize(
+    "look", [Network.predict, lambda n, x: signals(n, x, np.ones((30, 3))), go_back]
+)
 def test_looking_at_a_network_while_fit_is_running_changes_no_update(look):
     x, labels = rng(2).standard_normal((30, 4)), rng(3).integers(3, size=30)
     options = {"steps": 150, "batch_size": 10, "progress": False}

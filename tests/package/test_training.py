@@ -122,6 +122,15 @@ def test_reevaluation_does_not_move_the_averages_of_batch_norm():
     np.testing.assert_array_equal(again.predict(x), plain.predict(x))
 
 
+def test_averages_that_are_not_moving_may_be_read_only_while_reevaluating():
+    x, labels = blobs()
+    network = mlp([4, 6, 3], relu, he(), rng=rng(1), norm=BatchNorm)
+    network.training = False
+    network[1].running_mean.flags.writeable = False
+    run = {"steps": 2, "batch_size": 10, "progress": False, "reevaluate": True}
+    assert np.isfinite(fit(network, SGD(0.5), x, labels, rng=rng(2), **run).loss).all()
+
+
 class Doubled:
     """値を 2 倍する、属性の辞書をもたない層。"""
 
@@ -381,7 +390,7 @@ def test_a_look_at_the_training_does_not_change_it(look, refused):
         return fit(network, SGD(0.1), x, labels, watch=watch, **options).loss
 
     if refused:
-        with pytest.raises(RuntimeError, match=r"watch の中で.*受け取った watch"):
+        with pytest.raises(RuntimeError, match=r"watch の間に.*受け取った watch"):
             train(lambda _, network: look(network))
     else:
         np.testing.assert_array_equal(train(lambda _, network: look(network)), train(None))

@@ -132,6 +132,8 @@ class Court:
 
     def _by_mechanism(self, base: Trial) -> Finding | None:
         """治す試しは見つからないが、学習は進まず、仕組みの症状がはっきりしているとき。"""
+        if base.error == OUT_OF_TIME:  # 学習が進むかを、まだ見ていない
+            return None
         if not base.diverged and base.score < STUCK:
             return None
         for ill in self.symptoms:

@@ -54,9 +54,22 @@ def lsuv(network: Network, x: Array) -> Network:
     """
     check_network(network)
     x = check_rows("x", x, width=network.n_in)
+    _check_order(network.layers, "")
     _scale_all(network.layers, x, "")
     network.disown()
     return network
+
+
+def _check_order(layers: Sequence[Layer], place: str) -> None:
+    """中に層をもつ層は、計算の順の分かる `Residual` だけであること。"""
+    for number, layer in enumerate(layers):
+        if isinstance(layer, Residual):
+            _check_order(layer.branch, f"{place}{number}.")
+        elif getattr(layer, "branch", None) is not None:
+            raise ValueError(
+                f"network の {place}{number} 番目の層の中は、計算の順が分からないので、合わせられ"
+                f"ません。枝をもつ層は Residual にしてください。受け取った層: {layer!r}"
+            )
 
 
 def _scale_all(layers: Sequence[Layer], x: Array, place: str) -> Array:
@@ -65,11 +78,6 @@ def _scale_all(layers: Sequence[Layer], x: Array, place: str) -> Array:
         if isinstance(layer, Residual):
             x = x + layer.scale * _scale_all(layer.branch, x, f"{place}{number}.")
             continue
-        if hasattr(layer, "branch"):
-            raise ValueError(
-                f"network の {place}{number} 番目の層の中は、計算の順が分からないので、合わせられ"
-                f"ません。枝をもつ層は Residual にしてください。受け取った層: {layer!r}"
-            )
         if isinstance(layer, Affine):
             _unit_variance(layer, x, f"{place}{number}")
         x = layer.forward(x)

@@ -54,10 +54,11 @@ def diagnose_network(
             return report
         measured.network.backward(_output_gradient(subject, output))
         for record, layer in zip(records, layers, strict=True):
-            measure_backward(record, layer, lr)
-        certain = [*_squashed(subject), *_few_samples(records, layers), *_certain(records, layers)]
+            measure_backward(record, layer, lr if subject.optimizer is None else float("nan"))
+        ruined = list(_certain(records, layers))
+        certain = [*_squashed(subject), *_few_samples(records, layers), *ruined]
         found = symptoms(records, limits)
-        if subject.optimizer is not None:
+        if subject.optimizer is not None and not ruined:  # 壊れた勾配では、更新を試さない
             _measure_update(subject, records)
         report = Diagnosis(records, [])
         if certain or subject.optimizer is None or not trial:

@@ -19,7 +19,7 @@ from vgbook._edge import (
 )
 from vgbook.ensemble.jobs import Run, cpus
 from vgbook.ensemble.results import run_all
-from vgbook.initializers.initializer import Initializer, check_init
+from vgbook.initializers.initializer import Initializer, check_init, common_ensemble
 
 CHUNK_BYTES = 128 * 2**20
 """1 つのチャンクが使うメモリーの目安 [バイト]。大きいほど、チャンクごとに乱数列を引き直す手間が
@@ -81,7 +81,7 @@ def over_members(
     check_count("nbytes", nbytes, least=0)
     inits = [init] if isinstance(init, Initializer) else init
     members = inits[0].ensemble[0] if _splits(init) else 1
-    nbytes *= max(math.prod(each.ensemble) for each in inits) // members
+    nbytes *= math.prod(common_ensemble([each.ensemble for each in inits])) // members
     check_count("seeds", seeds)
     if chunk is None:
         chunk = chunk_size(members, nbytes, seeds)

@@ -159,7 +159,8 @@ def gradient_flow(
         check_count(name, value)
     run = partial(measure, activation, init, depth=depth, width=width, samples=samples, norm=norm)
     kept = 2 if norm is None else 3  # 層ごとに残る信号: z と h、正規化した値
-    nbytes = 8 * depth * width * (2 * width + kept * samples)  # 重みと勾配は 1 つずつ
+    flowing = 4  # ほかに、計算の途中にある信号
+    nbytes = 8 * width * (2 * depth * width + (kept * depth + flowing) * samples)
     flow: Flow = over_members(
         run, init, rng=rng, seeds=seeds, nbytes=nbytes, chunk=chunk, executor=executor
     )

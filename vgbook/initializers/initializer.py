@@ -1,6 +1,6 @@
 """初期値: 引き方と標準偏差の組。ネットワークの集団の軸は、ここで重みに付きます。"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -173,6 +173,16 @@ def check_init(name: str, value: object) -> None:
             f"{name} には Initializer (he() など) か、その列を渡してください。"
             f"{came(value, Initializer)}"
         )
+
+
+def common_ensemble(shapes: Sequence[Shape]) -> Shape:
+    """層ごとの集団の軸 ``shapes`` を、互いにそろえた形。"""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(
+            f"init の集団の軸は、どの層でもそろえてください。受け取った形: {shapes}"
+        ) from None
 
 
 def stack(*inits: Initializer, copies: Shape = ()) -> Initializer:

@@ -96,6 +96,12 @@ def _replace(network: Network, shorten: Callable[[Array], Array]) -> None:
             if id(g) not in shorter:
                 shorter[id(g)] = g, shorten(g)
             grads[name] = shorter[id(g)][1]
+    new = {id(cut) for _, cut in shorter.values()}
+    if any(id(grad) not in new for _, grad in pairs(network)):
+        raise RuntimeError(
+            "grads を呼ぶたびに作り直す層の勾配は、切り詰められません。grads を、backward が埋める"
+            f"辞書の属性にしてください。受け取った network: {network!r}"
+        )
 
 
 def _norm(grads: list[Array], members: int) -> tuple[Array, Array]:

@@ -241,8 +241,9 @@ def _check_kept(
     """``watch`` の間に、更新に使う勾配が、別の逆伝播のものに替わっていないことを確かめる。"""
     if any(layer.grads is not kept for layer, kept in grads):
         raise RuntimeError(
-            "watch の中で、更新に使う勾配 (layer.grads) が替わりました。signals や backward で測る"
-            "なら copy.deepcopy(network) で、勾配を変えるなら layer.grads の中身を書き換えます。"
+            "watch の間に、watch かほかのスレッドが、更新に使う勾配 (layer.grads) を替えました。"
+            "signals や backward で測るなら copy.deepcopy(network) で、勾配を変えるなら layer.grads"
+            " の中身を書き換えます。"
             f"受け取った watch: {watch!r}"
         )
 
@@ -250,11 +251,13 @@ def _check_kept(
 @contextmanager
 def _averages_kept(network: Network) -> Iterator[None]:
     """測り直すだけの順伝播で、バッチ正規化の移動平均を進めない。"""
-    norms = [layer for layer in network.leaves() if isinstance(layer, BatchNorm)]
+    norms = [n for n in network.leaves() if isinstance(n, BatchNorm) and n.training]
     kept = [(norm.running_mean.copy(), norm.running_var.copy()) for norm in norms]
-    yield
-    for norm, (mean, var) in zip(norms, kept, strict=True):
-        norm.running_mean[...], norm.running_var[...] = mean, var
+    try:
+        yield
+    finally:
+        for norm, (mean, var) in zip(norms, kept, strict=True):
+            norm.running_mean[...], norm.running_var[...] = mean, var
 
 
 class _Log:

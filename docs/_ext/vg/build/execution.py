@@ -145,10 +145,9 @@ def prepare(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """読み直す頁があるときだけ、カーネルを動かす支度をする。"""
     if docnames:
         warm(len(docnames))
+        # ここで読んでおけば、並列の読み手が、それぞれ読まずに済む
         for path in modules(Path(app.confdir).parent).values():
-            module(
-                path, kept_modules(env)
-            )  # ここで読んでおけば、並列の読み手が、それぞれ読まずに済む
+            module(path, kept_modules(env))
         # フォント一覧のキャッシュを先に作る。初めての機械では数秒かかり、カーネルの中で
         # 作らせると、その知らせが stderr に出てビルドが止まる
         import matplotlib.font_manager  # noqa: F401
