@@ -67,7 +67,7 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
     >>> [float(delta.std().round(4)) for delta in signals(network, x, d_output).delta]
     [0.0026, 0.0124, 0.0547, 0.229, 0.9944]
     """
-    check_network(network)
+    spans = blocks(network)
     x = check_data("x", x, width=network.n_in)
     d_output = check_data("d_output", d_output)
     if x.shape[-2] != d_output.shape[-2]:
@@ -79,7 +79,6 @@ def signals(network: Network, x: Array, d_output: Array) -> Signals:
         _check_members(network, x, d_output)  # 時刻の軸は、集団の軸にそろわない
     with network.turn.wait:
         outputs, gradients = trace(network, x, d_output)
-        spans = blocks(network)
         return Signals(
             h=[outputs[span.stop - 1] for span in spans],
             z=[_preactivation(network, outputs, span) for span in spans],

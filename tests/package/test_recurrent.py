@@ -138,7 +138,7 @@ def test_signals_go_through_a_sequence(members, leading):
     assert delta.shape == network.forward(x).shape
 
 
-def test_signals_may_end_in_a_sequence():
+def test_signals_may_end_in_a_recurrent_layer():
     """出力の幅を決めるのは、最後の層。アフィン変換とは限らない。"""
     first = Affine(rng().standard_normal((n_in, n_in)))
     network = Network([first, Recurrent(*weights()[:2], tanh), LastStep()])

@@ -11,6 +11,7 @@ from vgbook import (
     Activate,
     Affine,
     BatchNorm,
+    Clip,
     LastStep,
     LayerNorm,
     Network,
@@ -211,6 +212,21 @@ def test_a_block_that_shows_its_layers_is_trained_checked_and_diagnosed():
     fit(network, SGD(0.1), X, LABELS, steps=2, batch_size=4, rng=np.random.default_rng(0))
     assert not np.array_equal(inner[0].params["W"], W)
     assert len(diagnose(network, X, LABELS).layers) == 2
+
+
+def shown(*inner):
+    return Block(list(inner), branch=True, params=True)
+
+
+@pytest.mark.parametrize("wrap", [shown, lambda *inner: Residual(inner)])
+def test_clipping_reaches_the_layers_inside_a_layer(wrap):
+    x, moved = 1e3 * np.random.default_rng(0).standard_normal((20, 4)), []
+    for network in (Network([Affine(np.eye(4))]), Network([wrap(Affine(np.eye(4)))])):
+        network.backward(np.ones_like(network.forward(x)))
+        Clip(SGD(1.0), max_norm=1e-3).step(network)
+        W, b = next(network.leaves()).params.values()
+        moved.append(np.sqrt(np.square(W - np.eye(4)).sum() + np.square(b).sum()))
+    np.testing.assert_allclose(moved, 1e-3)
 
 
 def test_a_layer_that_is_never_called_is_named_by_the_diagnosis():

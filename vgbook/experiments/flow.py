@@ -66,9 +66,15 @@ def activation_distribution(
     >>> len(flow.h), flow.h[0].shape
     (5, (1000, 100))
     """
+    _check_sizes(depth=depth, width=width, samples=samples)
     network, x, d_output = _draw(activation, init, rng, depth, width, samples, norm)
     with np.errstate(over="ignore", invalid="ignore"):
         return signals(network, x, d_output)
+
+
+def _check_sizes(**sizes: int) -> None:
+    for name, value in sizes.items():
+        check_count(name, value)
 
 
 def _draw(
@@ -81,8 +87,6 @@ def _draw(
     norm: Normalization | None,
 ) -> tuple[Network, Array, Array]:
     """ネットワーク、入力、出力での勾配を、この順に引く。"""
-    for name, value in (("depth", depth), ("width", width), ("samples", samples)):
-        check_count(name, value)
     network = mlp([width] * (depth + 1), activation, init, rng=rng, norm=norm, output=activation)
     x, d_output = rng.standard_normal((2, samples, width))
     return network, x, d_output
@@ -155,8 +159,7 @@ def gradient_flow(
     >>> ratio.shape, bool(ratio.max() < 0.01)
     ((10,), True)
     """
-    for name, value in (("depth", depth), ("width", width), ("samples", samples)):
-        check_count(name, value)
+    _check_sizes(depth=depth, width=width, samples=samples)
     run = partial(measure, activation, init, depth=depth, width=width, samples=samples, norm=norm)
     kept = 2 if norm is None else 3  # 層ごとに残る信号: z と h、正規化した値
     flowing = 4  # ほかに、計算の途中にある信号
