@@ -18,7 +18,7 @@ from vg.build import execution, garbage, pages
 from vg.build.key import Known, code_of, key, premises, reached
 from vg.manuscript import DOCS, Manuscript, Page
 from vg.math import typeset
-from vg.page import folds, lines, markup, navigation
+from vg.page import folds, lines, markup, navigation, poster
 
 # --- 改行 --------------------------------------------------------------------------------
 
@@ -161,6 +161,21 @@ def test_a_new_check_brings_its_page_into_the_contents():
     assert pages.outdated(None, env, {"checks/new"}, set(), set()) == ["checks/index"]
     assert pages.outdated(None, env, {"part1/a"}, set(), {"api/old"}) == ["api/index"]
     assert pages.outdated(None, env, set(), {"checks/new"}, set()) == []
+
+
+def test_a_poster_is_drawn_again_with_new_letters(monkeypatch: pytest.MonkeyPatch):
+    made = poster.Poster("題", "第 1 章", "本")
+    before = made.key()
+    assert made.key() == before
+    monkeypatch.setattr(poster, "version", lambda name: f"{name} の次の版")
+    assert made.key() != before
+
+
+def test_posters_have_the_colours_of_the_pages():
+    tokens = (DOCS / "_ext/vg/page/tokens.css").read_text(encoding="utf-8")
+    names = {"ink": poster.INK, "signal": poster.SIGNAL, "gradient": poster.GRADIENT}
+    for name, colour in names.items():
+        assert f"--vg-{name}: {colour};" in tokens
 
 
 def test_a_kept_tree_points_to_nothing_but_itself():

@@ -10,9 +10,11 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+LIBRARIES = ("matplotlib-fontja", "pillow", "resvg-py")  # 字、画像、図を描くもの
 SIZE = (1200, 630)
 PAPER, INK, SIGNAL, GRADIENT = "#ffffff", "#1c2733", "#0072b2", "#c04f00"  # tokens.css と同じ
 EDGE, COLUMN = 64, 460  # 余白と、題の幅
@@ -35,9 +37,9 @@ class Poster:
     """章のはじめの図の SVG。"""
 
     def key(self) -> str:
-        """同じ絵になるものの名札。描き方を変えると変わる。"""
-        code = Path(__file__).read_bytes()
-        return hashlib.sha256(repr(astuple(self)).encode() + code).hexdigest()
+        """同じ絵になるものの名札。描き方か、描くものの版を変えると変わる。"""
+        drawn = repr((astuple(self), [version(name) for name in LIBRARIES]))
+        return hashlib.sha256(drawn.encode() + Path(__file__).read_bytes()).hexdigest()
 
     def write(self, path: Path, kept: Path) -> None:
         """``path`` に書く。``kept`` のフォルダーに、描いたものを残す。"""
