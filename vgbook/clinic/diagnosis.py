@@ -74,7 +74,8 @@ def diagnose(
         データの形が合わないとき、損失が 1 つの数でないとき、``optimizer`` が別のモデルのものの
         とき、パラメーターがないとき。
     TypeError
-        ``model``、``loss``、``optimizer``、``thresholds`` の型が違うとき。
+        ``model``、``loss``、``optimizer``、``thresholds`` の型が違うとき、`Network` に ``step`` を
+        渡したとき。
 
     Examples
     --------

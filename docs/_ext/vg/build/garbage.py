@@ -19,7 +19,7 @@ def adopt(app: Sphinx, doctree: nodes.document) -> None:
     """どの節も、自分の頁の木を指すようにする。
 
     ``{eval-rst}`` の節は、そこだけの文書を指したままで、その文書は組みの環境を抱えている。
-    頁の木を書き残すと、頁ごとに環境の写しが付いて、大きさが 10 倍になる。
+    頁の木を書き残すと、頁ごとに環境の写しが付いて、大きさが何倍にもなる。
     """
     for node in doctree.findall():
         node.document = doctree

@@ -6,7 +6,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-SCRIPTS = {  # ファイル → 図の HTML にある字。後のものは、前のものを使う
+SCRIPTS = {  # ファイル → 図の HTML にある字。この順に読み込む
     "figures.js": 'class="vg-figure',
     "network.js": 'class="vg-figure-live',
     "trainer.js": "vg-trainer",
